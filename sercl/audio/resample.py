@@ -19,9 +19,10 @@ _FILTER_WIDTH = 64
 _ROLLOFF = 0.9475937167399596
 _BETA = 14.769656459379492
 
-# The kernel holds one filter per phase: gigabytes for 44101 Hz. Such rates use an FFT instead.
-MOST_PHASES = 2000
-"""Maximum number of phases of a kernel."""
+# The kernel of torchaudio holds one filter per phase, each as long as a step: gigabytes for 44101 Hz.
+_MOST_PHASES = 2000
+_MOST_WEIGHTS = _MOST_PHASES**2
+"""Most numbers of all filters together, 16 MB."""
 
 
 def load(path: Path | str, start: float | None = None, end: float | None = None) -> Tensor:
@@ -56,12 +57,6 @@ def to_rate(samples: Samples | Tensor, rate: int, target: int = SAMPLE_RATE) -> 
     waveform = torch.as_tensor(samples, dtype=torch.float32)
     if rate == target:
         return waveform
-    phases, step = target // math.gcd(rate, target), rate // math.gcd(rate, target)
-    if phases > MOST_PHASES or phases * step > MOST_PHASES**2:
-        from scipy.signal import resample  # takes half a second, which usual rates should not cost
-
-        length = math.ceil(len(waveform) * target / rate)
-        return torch.from_numpy(resample(waveform.numpy(), length)).float()
     return resampler(rate, target)(waveform)
 
 
@@ -118,7 +113,61 @@ class Resampler:
 _AT_ONCE = 32
 
 
+class OddResampler:
+    """Resamples between rates whose ratio is not one of small numbers, such as 44101 and 16000 Hz.
+
+    Nothing drifts: each output sample is taken at its exact place between two input samples, by the filter
+    of the nearest place of a table. Up to 29 kHz that is the place itself, above it is off by a nanosecond.
+
+    Args:
+        rate: The rate of the input, in Hz.
+        target: The rate of the output, in Hz.
+
+    Attributes:
+        width: Input samples on both sides of one that its output depends on.
+    """
+
+    def __init__(self, rate: int, target: int) -> None:
+        cutoff = _ROLLOFF * min(1.0, target / rate)
+        self.width = math.ceil(_FILTER_WIDTH / cutoff)
+        self._before, self._after = rate // math.gcd(rate, target), target // math.gcd(rate, target)
+        self._taps = 2 * self.width + 2
+        self._places = min(self._after, max(1, _MOST_WEIGHTS // self._taps))
+        places = torch.arange(self._places + 1, dtype=torch.float64) / self._places
+        taps = torch.arange(self._taps) - self.width
+        self._filters = torch.cat(
+            [_filter(taps - own[:, None], cutoff).float() for own in places.split(_AT_ONCE)]
+        )
+
+    def __call__(self, waveform: Tensor) -> Tensor:
+        """Return `[ceil(n * target / rate)]` float32 of `[n]`."""
+        length = -(-len(waveform) * self._after // self._before)
+        stretches = pad(waveform, (self.width, self._taps - self.width)).unfold(0, self._taps, 1)
+        parts = torch.arange(length).split(max(1, _MOST_WEIGHTS // self._taps))
+        return torch.cat([self._outputs(stretches, part) for part in parts])
+
+    def _outputs(self, stretches: Tensor, numbers: Tensor) -> Tensor:
+        """Return some output samples, by their numbers, of stretches `[n, taps]` around the input samples."""
+        position = numbers * self._before
+        place = (position % self._after * self._places + self._after // 2) // self._after
+        return (stretches[position // self._after] * self._filters[place]).sum(dim=1)
+
+
+def _filter(offsets: Tensor, cutoff: float) -> Tensor:
+    """Return torchaudio's filter at some distances from its centre, in input samples.
+
+    Args:
+        offsets: The distances.
+        cutoff: Of the filter, as a share of half the rate of the input.
+    """
+    time = (offsets * cutoff).clamp(-_FILTER_WIDTH, _FILTER_WIDTH)
+    window = torch.i0(_BETA * (1 - (time / _FILTER_WIDTH) ** 2).sqrt()) / torch.i0(time.new_tensor(_BETA))
+    return torch.sinc(time) * window * cutoff
+
+
 @lru_cache(maxsize=16)
-def resampler(rate: int, target: int) -> Resampler:
+def resampler(rate: int, target: int) -> Resampler | OddResampler:
     """Return the cached resampler of a pair of rates: its filters cost more than a short clip."""
-    return Resampler(rate, target)
+    phases, step = target // math.gcd(rate, target), rate // math.gcd(rate, target)
+    is_odd = phases > _MOST_PHASES or phases * step > _MOST_WEIGHTS
+    return OddResampler(rate, target) if is_odd else Resampler(rate, target)

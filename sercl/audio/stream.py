@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sercl.audio.files import Samples, opened, read_block
-from sercl.audio.resample import MOST_PHASES, SAMPLE_RATE, resampler
+from sercl.audio.resample import SAMPLE_RATE, resampler
 from sercl.errors import UsageError
 
 _BLOCK_SECONDS = 10.0
@@ -102,9 +102,6 @@ def blocks_of(path: Path | str, seconds: float = _BLOCK_SECONDS) -> Iterator[Ten
 def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPLE_RATE) -> Iterator[Tensor]:
     """Resample consecutive blocks as if they were one, with the kernel of `to_rate`.
 
-    Rates without a small common multiple are replaced by the nearest ratio that has one: a drift of a few
-    milliseconds over two hours.
-
     Args:
         blocks: `[n]` float32 each.
         rate: Their rate in Hz.
@@ -113,11 +110,10 @@ def resampled(blocks: Iterable[Samples | Tensor], rate: int, target: int = SAMPL
     Yields:
         Waveforms `[n]` float32.
     """
-    # The size of the kernel is about the product of both numbers.
-    ratio = Fraction(target, rate).limit_denominator(int(MOST_PHASES * min(1.0, rate / target) ** 0.5))
-    if ratio == 1:
+    if rate == target:
         yield from (torch.as_tensor(block, dtype=torch.float32) for block in blocks)
         return
+    ratio = Fraction(target, rate)
     stream = _Resampling(ratio.denominator, ratio.numerator)
     for block in blocks:
         yield from stream.push(torch.as_tensor(block, dtype=torch.float32))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from sercl.audio.resample import SAMPLE_RATE, load, to_rate
+from sercl.audio.resample import SAMPLE_RATE, OddResampler, load, resampler, to_rate
 from sercl.torch_pair import torchaudio
 
 RATES = [8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000]
@@ -51,6 +51,23 @@ def test_the_result_is_that_of_torchaudio(rate: int, length: int) -> None:
         rate, SAMPLE_RATE, resampling_method="sinc_interp_kaiser", **options
     )
     torch.testing.assert_close(to_rate(noise, rate), transform(noise), rtol=0, atol=2e-6)
+
+
+# torchaudio rounds the places of output samples to float32, which has those of 8 and 48 kHz exactly.
+@pytest.mark.parametrize(("rate", "error"), [(8000, 4e-6), (48_000, 4e-6), (11_025, 1e-4), (44_100, 1e-4)])
+@pytest.mark.parametrize("length", [1, 4800])
+def test_odd_rates_have_the_same_filter(rate: int, error: float, length: int) -> None:
+    noise = torch.randn(length, generator=torch.Generator().manual_seed(0))
+    found = OddResampler(rate, SAMPLE_RATE)(noise)
+    torch.testing.assert_close(found, resampler(rate, SAMPLE_RATE)(noise), rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("rate", [1_601, 7_999, 44_101, 192_001, 999_983])
+def test_no_rate_takes_filters_of_gigabytes(rate: int) -> None:
+    own = resampler(rate, SAMPLE_RATE)
+    assert isinstance(own, OddResampler)
+    assert own._filters.numel() < 4.1e6
+    assert len(own(torch.zeros(0))) == 0
 
 
 @settings(deadline=None, max_examples=40)

@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sercl.audio import stream
-from sercl.audio.resample import MOST_PHASES, load, resampler, to_rate
+from sercl.audio.resample import load, to_rate
 from sercl.audio.stream import WindowPlan, blocks_of, in_blocks, resampled, windows
 from sercl.errors import AudioError, AudioNotFoundError, UsageError
 
@@ -20,7 +19,7 @@ def noise(samples, seed=0):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000]),
+    st.sampled_from([7_999, 8_000, 11_025, 16_000, 22_050, 44_100, 44_101, 48_000]),
     st.integers(1, 30_000),
     st.lists(st.integers(1, 9_000), min_size=1, max_size=4),
 )
@@ -37,24 +36,14 @@ def test_blocks_are_resampled_as_if_they_were_one(rate, samples, sizes):
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rate", [1_000, 1_601, 7_999, 44_101, 999_983])
-def test_no_rate_takes_a_kernel_of_gigabytes(rate, monkeypatch):
-    made = []
-    monkeypatch.setattr(stream, "resampler", lambda *rates: made.append(rates) or resampler(3, 2))
-    list(resampled([noise(10)], rate))
-    [(before, after)] = made
-    assert 1 <= before * after <= MOST_PHASES**2
-    assert before / after == pytest.approx(rate / 16_000, rel=2e-4)
-
-
-@pytest.mark.parametrize("rate", [1_601, 24_414])
-def test_odd_rates_drift_by_microseconds(rate):
-    time = torch.arange(rate * 3) / rate
-    tone = torch.sin(2 * torch.pi * 440 * time)
+@pytest.mark.parametrize("rate", [1_601, 7_999, 24_414, 44_101])
+def test_odd_rates_do_not_drift(rate):
+    time = torch.arange(rate * 3, dtype=torch.float64) / rate
+    tone = torch.sin(2 * torch.pi * 440 * time).float()
     found = torch.cat(list(resampled(in_blocks(tone, 5_000), rate)))
-    expected = torch.sin(2 * torch.pi * 440 * torch.arange(len(found)) / 16_000)
-    assert abs(len(found) - 48_000) <= 1
-    assert (found - expected)[800:-800].abs().max() < 1e-2
+    expected = torch.sin(2 * torch.pi * 440 * torch.arange(48_000, dtype=torch.float64) / 16_000)
+    assert len(found) == 48_000
+    assert (found - expected)[800:-800].abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(
