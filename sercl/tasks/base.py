@@ -83,7 +83,17 @@ class EncoderTask(EncoderModel, Stepping):
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:
-        """Return the loss of a batch of training data, `[]`, or the terms whose sum it is, `[terms]`."""
+        """Return the loss of a batch of training data, `[]`, or the terms whose sum it is, `[terms]`.
+
+        A class that overrides it must override `weight_of`, too: otherwise its batches are not divided where
+        memory runs out, since the weights of another loss could make wrong gradients of the parts.
+        """
+
+    @property
+    def _is_divisible(self) -> bool:
+        """Whether batches may be trained in parts: `weight_of` must have been written for the loss in use."""
+        loss, weight = (_owner(type(self), name) for name in ("training_loss", "weight_of"))
+        return issubclass(weight, loss) and super()._is_divisible
 
     def step_loss(self, batch: Any, share: Tensor | float = 1.0, parts: int = 1) -> Tensor:
         """Return the loss of a batch, with what adapters add to it."""
@@ -191,3 +201,8 @@ class EncoderTask(EncoderModel, Stepping):
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         total: Tensor = self.trainer.strategy.reduce(values, reduce_op="sum")
         return total
+
+
+def _owner(kind: type, name: str) -> type:
+    """Return the class that an attribute of a class is written in."""
+    return next(each for each in kind.__mro__ if name in vars(each))

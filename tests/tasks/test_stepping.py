@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from sercl.batch import NO_LABEL, SOURCE, TARGET, UNLABELLED, AudioBatch, FrameBatch
 from sercl.errors import DivergedError, SerclWarning
 from sercl.models.adversary import AdversarialConfig
+from sercl.tasks.classification import EmotionClassifier
 from sercl.tasks.diarization import EmotionDiarizer
 from sercl.tasks.stepping import evaluated
 
@@ -350,6 +351,33 @@ def test_what_parts_do_not_solve_ends_training(most, build, batches, monkeypatch
         with pytest.warns(SerclWarning), pytest.raises(RuntimeError, match="can't allocate"):
             fit(task, batches)
         assert tried[-1] == 1
+
+
+class OwnLoss(EmotionClassifier):
+    """Has another loss, for which the weights of its base class may be wrong."""
+
+    def training_loss(self, batch):
+        return super().training_loss(batch) ** 2
+
+
+class OwnWeights(OwnLoss):
+    """Says how the losses of parts add up."""
+
+    def weight_of(self, batch):
+        return super().weight_of(batch)
+
+
+@pytest.mark.parametrize("kind", [OwnLoss, OwnWeights])
+def test_a_loss_of_another_class_than_its_weights_is_not_added_up(kind, whisper, batches):
+    task, tried = kind(whisper, whisper_form="short", **OPTIONS), []
+    in_forward(task, 3, tried)
+    if kind is OwnLoss:
+        with pytest.raises(RuntimeError, match="can't allocate"):
+            fit(task, batches)
+        assert tried == [6]
+    else:
+        with pytest.warns(SerclWarning, match="parts"):
+            fit(task, batches)
 
 
 def test_other_errors_are_not_tried_again(build, batches):
