@@ -132,6 +132,7 @@ def test_parts_are_marked_by_hand_and_by_keys(marked, context):
             walk.choose()
         drag = walk.swipe if context else walk.drag
         walk.page.locator(".picture canvas").first.wait_for()
+        assert walk.page.locator(".marking .keys").is_visible() == (not context)
         drag(0.1, 0.3)
         walk.page.locator(".parts li").nth(0).wait_for()
         drag(0.5, 0.8)

@@ -16,7 +16,7 @@ export function marker({ audio, peaks, item, about, text, label, make, button, n
   const empty = make('p', { class: 'soft' }, text('no_parts'));
   const add = button(text('add_part'), () => insert(free_place()), { class: 'quiet' });
   const element = make('section', { class: 'marking', 'aria-label': text('mark') },
-    make('p', { class: 'soft' }, text('mark_help')), picture, list, empty, make('div', {}, add));
+    make('p', { class: 'soft' }, text('mark_help'), ' ', make('span', { class: 'keys' }, text('mark_keys'))), picture, list, empty, make('div', {}, add));
   let parts = [];
   let waves = null;
   let regions = null;
