@@ -1,7 +1,7 @@
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sercl.audio.scan import AudioSpan, Limits, Memory, scan
 from sercl.audio.voice import Speech
@@ -15,7 +15,24 @@ SHOWN = 5
 """Number of problems that an error message shows."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with the current step, the number of clips done, and their total."""
+"""Called with the current step, the number of its clips or other items that are done, and their total."""
+
+Item = TypeVar("Item")
+
+
+def reporting(items: Sequence[Item], what: str, on_progress: Progress | None) -> Iterator[Item]:
+    """Yield some items, and report before each and at the end how many are done.
+
+    Args:
+        items: The items.
+        what: What is done with them.
+        on_progress: Called with that, the number of items done, and their total.
+    """
+    report = on_progress or (lambda *_: None)
+    for done, item in enumerate(items):
+        report(what, done, len(items))
+        yield item
+    report(what, len(items), len(items))
 
 
 class Checked(NamedTuple):

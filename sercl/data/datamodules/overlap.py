@@ -1,7 +1,9 @@
 """Checks that two corpora share no clips, ids or speakers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
+from pathlib import Path
 
 from sercl.corpora.base import Utterance
 from sercl.counting import count
@@ -140,4 +142,10 @@ def _uses(
 
 def clip_of(utterance: Utterance) -> AudioSpan:
     """Return file, start and end of an utterance, independent of its id; symbolic links are resolved."""
-    return str(utterance.path.resolve()), utterance.start, utterance.end
+    return _resolved(utterance.path), utterance.start, utterance.end
+
+
+@lru_cache(maxsize=2**15)
+def _resolved(path: Path) -> str:
+    """Return a path without symbolic links, which asks the disk for each of its folders, once."""
+    return str(path.resolve())

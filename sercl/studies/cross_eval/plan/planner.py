@@ -9,6 +9,7 @@ from sercl.corpora.base import SEEN, Utterance
 from sercl.counting import count
 from sercl.data.balance import PROPORTIONAL
 from sercl.data.datamodules.overlap import check_apart, check_ids
+from sercl.data.report import Progress, reporting
 from sercl.data.settings import BY_SPEAKER, MONOLINGUAL, NO_ADAPTATION, TARGET, TRANSFER, TWO_STAGE
 from sercl.errors import SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import FEW_SHOT, TARGET_ONLY, Cell, Condition
@@ -143,13 +144,19 @@ class Plan:
         return found
 
 
-def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of: RecipeOf) -> Plan:
+def make_plan(
+    options: StudyOptions,
+    corpora: Mapping[str, CutCorpus],
+    recipe_of: RecipeOf,
+    on_progress: Progress | None = None,
+) -> Plan:
     """Plan every cell of a study.
 
     Args:
         options: Its options.
         corpora: Its corpora with their folds.
         recipe_of: How the trainings of a condition are built.
+        on_progress: Called with the number of conditions that are planned.
 
     Raises:
         UsageError: For folds that cannot be paired.
@@ -159,7 +166,7 @@ def make_plan(options: StudyOptions, corpora: Mapping[str, CutCorpus], recipe_of
     planner = _Planner(options, corpora, recipe_of)
     cells: list[PlannedCell] = []
     more: dict[str, None] = {}
-    for condition in conditions:
+    for condition in reporting(conditions, "planning", on_progress):
         try:
             cells += planner.cells(condition)
         except _LeftOutError as reason:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sercl.audio.preprocess import PreprocessConfig
+from sercl.data.report import Progress, reporting
 from sercl.data.settings import ADVERSARIAL, BY_CORPUS
 from sercl.errors import UnknownOptionError, UsageError
 from sercl.features.space import FeatureSpace
@@ -181,6 +182,7 @@ class Recipes:
         self._encoders, self._resolve, self._model_class = encoders, resolve, model_class
         self._resolved: dict[str, Options] = {}
         self._known: dict[str, Recipe] = {}
+        self._of: dict[Condition, Recipe] = {}
 
     def __call__(self, condition: Condition) -> Recipe:
         """Return the recipe of a condition.
@@ -189,6 +191,12 @@ class Recipes:
             UsageError: For options that do not exist or cannot be combined.
             EncoderError: If the encoder cannot be loaded.
         """
+        if condition not in self._of:
+            self._of[condition] = self._shared(condition)
+        return self._of[condition]
+
+    def _shared(self, condition: Condition) -> Recipe:
+        """Return the recipe of a condition, the same object as that of others with the same options."""
         model = self.model_options(condition)
         probe = self._probe_options(condition) if condition.adapter == "none" else {}
         key = json.dumps([model, probe], sort_keys=True, default=str)
@@ -203,8 +211,11 @@ class Recipes:
         """Whether the model has parts that cannot be trained many at a time on stored hidden states."""
         return self._model_class is not None or has_own_parts(model)
 
-    def check(self) -> None:
+    def check(self, on_progress: Progress | None = None) -> None:
         """Build every recipe of the study, so that errors are reported before anything is read or run.
+
+        Args:
+            on_progress: Called with the number of conditions done; the first of each encoder loads it.
 
         Raises:
             UsageError: As `__call__`, or if the grid is empty.
@@ -226,7 +237,7 @@ class Recipes:
             raise UsageError("study: its lists and what it excludes leave no condition to run.")
         for condition in conditions:
             self.model_options(condition)  # of all, before the first encoder is loaded
-        for condition in conditions:
+        for condition in reporting(conditions, "reading encoders", on_progress):
             self(condition)
         used = list(dict.fromkeys(condition.adapter for condition in conditions))
         for model in self._resolved.values():

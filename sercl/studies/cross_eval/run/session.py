@@ -142,7 +142,7 @@ class Session:
             folder: Its folder.
             preprocess: What is done to clips before the encoders.
             memories: Caches of earlier audio checks and searches for speech.
-            on_progress: Called with the progress of the audio check.
+            on_progress: Called with the progress of reading encoders, checking audio and planning.
             model_class: Import path of the model's class, if it is the user's own.
 
         Raises:
@@ -154,11 +154,12 @@ class Session:
         encoders = Encoders(precision, preprocess)
         label_map = next(iter(options.corpora.values())).label_map
         recipes = Recipes(options, model, probe, trainer, label_map, encoders, resolve, model_class)
-        recipes.check()
+        recipes.check(on_progress)
         for data in options.corpora.values():
             data.use_preprocessing(preprocess)
         corpora = cut_corpora(options.corpora, on_progress, memories)
-        return cls(CellResults(folder), options, corpora, encoders, make_plan(options, corpora, recipes))
+        plan = make_plan(options, corpora, recipes, on_progress)
+        return cls(CellResults(folder), options, corpora, encoders, plan)
 
     @property
     def folder(self) -> Path:

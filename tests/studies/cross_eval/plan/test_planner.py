@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from sercl.errors import FoldError, SpeakerOverlapError, UsageError
 from sercl.studies.cross_eval.cells import SETTINGS
 from sercl.studies.cross_eval.plan import planner as planning
 from sercl.studies.cross_eval.plan.trainings import Subset, digest, few
-from tests.studies.cross_eval.samples import by_condition, cut, plan_of
+from tests.studies.cross_eval.samples import FROZEN, by_condition, cut, options, plan_of
 
 A, B = cut("A"), cut("B")
 
@@ -29,6 +30,27 @@ def test_a_condition_has_a_cell_per_fold_and_repeat(
     for condition, count in Counter(item.cell.condition for item in plan.cells).items():
         repeats = draws if condition.shots else len(seeds)
         assert count == each * repeats
+
+
+def test_the_disk_is_asked_once_where_a_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Counter[Path] = Counter()
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: asked.update([path]) or resolve(path))
+    plan_of([cut("once A"), cut("once B")], settings=list(SETTINGS), shots=[1], draws=3)
+    assert set(asked.values()) == {1}
+
+
+def test_planning_is_reported_condition_by_condition() -> None:
+    told: list[tuple[str, int, int]] = []
+    corpora = {"A": A, "B": B}
+    plan = planning.make_plan(
+        options(corpora, settings=["monolingual", "zero-shot"]),
+        corpora,
+        lambda _: FROZEN,
+        lambda *own: told.append(own),
+    )
+    count = len(plan.conditions)
+    assert told == [("planning", done, count) for done in range(count + 1)]
 
 
 def test_few_shot_with_no_shots_is_zero_shot() -> None:

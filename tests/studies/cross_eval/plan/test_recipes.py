@@ -198,6 +198,14 @@ def test_what_cannot_be_is_said_before_anything_runs(changes: dict[str, Any], sa
         recipes(**changes).check()
 
 
+def test_reading_encoders_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DEFAULTS, "adapters", {})
+    told: list[tuple[str, int, int]] = []
+    recipes(settings=["monolingual"]).check(lambda *own: told.append(own))
+    count = told[0][2]
+    assert told == [("reading encoders", done, count) for done in range(count + 1)]
+
+
 def test_an_unknown_option_of_the_probe_is_answered() -> None:
     own = recipes(overrides=[Override({"setting": "monolingual"}, probe={"lrr": 1})])
     with pytest.raises(UnknownOptionError, match=r"probe.lr\b"):
