@@ -57,7 +57,7 @@ def drawn(own: TextTable) -> Table:
     grid = table(title=own.caption)
     grid.caption = own.note or None
     for index, name in enumerate(own.columns):
-        grid.add_column(name, justify="left" if index < own.texts else "right")
+        grid.add_column(name, justify="left" if index < own.texts else "right", overflow="fold")
     for row in own.rows:
         grid.add_row(*row)
     return grid
@@ -136,7 +136,7 @@ class FittingTable(Table):
             value = _text(console, cell, style) if isinstance(cell, str | Text) else Text()
             if not value.plain.strip():  # a bar, or nothing
                 continue
-            name = _text(console, column.header).plain.replace("\n", " ")
+            name = _text(console, column.header).plain.replace("-\n", "-").replace("\n", " ")
             line = Text.assemble((f"{name}: ", "dim" if index else "bold"), value)
             if index and column.justify == "right":
                 numbers.append(line)

@@ -16,7 +16,7 @@ from sercl.reports.cross_eval.formats import grid_report, terminal_report
 from sercl.reports.data import data_table
 from sercl.reports.probing import probe_table
 from sercl.reports.results import confusion_text, stages_table
-from sercl.reports.style import table
+from sercl.reports.style import TextTable, drawn, table
 from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.run.results import CellResults
 from sercl.studies.cross_eval.run.works import Estimate, pending
@@ -124,6 +124,16 @@ def test_what_fits_is_drawn_as_it_always_was() -> None:
     grid.add_row("a", "1")
     lines = [line.rstrip() for line in shown(grid, 80)]
     assert lines == ["", " Name   Count", " ────────────", " a          1", ""]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_long_name_is_broken_and_not_cut_in_a_table_of_text(width: int) -> None:
+    columns = ("Group", "Model", "Worth\nlisteners", "Cross-\nentropy")
+    row = ("all listeners", "EmoDB-speaker0-whisper-base-frozen-seed42", *["0.91 (0.80 to 1.02)"] * 2)
+    text = "\n".join(shown(drawn(TextTable("worth", "Worth", columns, (row,), texts=2)), width))
+    assert "…" not in text
+    assert "d42" in text
+    assert ("Cross-entropy: 0.91" in text) == (width == 40)
 
 
 def test_title_and_caption_are_not_as_narrow_as_the_table() -> None:
