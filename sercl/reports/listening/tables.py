@@ -437,11 +437,14 @@ def sections(own: Comparison) -> dict[str, list[TextTable]]:
         ],
         "Claims": [claims_table(own)],
     }
-    filled = {heading: [_known(table) for table in tables if table.rows] for heading, tables in found.items()}
+    filled = {
+        heading: [without_unknown(table) for table in tables if table.rows]
+        for heading, tables in found.items()
+    }
     return {heading: tables for heading, tables in filled.items() if tables}
 
 
-def _known(table: TextTable) -> TextTable:
+def without_unknown(table: TextTable) -> TextTable:
     """Return a table without columns that are unknown in every row, such as Hu where only rates are given."""
     kept = [
         index

@@ -51,6 +51,14 @@ def test_columns_of_what_rates_do_not_tell_are_left_out() -> None:
     assert scores.columns == ("Group", "Items", "Emotion", "Recall %")
     assert "Hu" not in scores.note
     assert "Criterion" in sections(found())["Recognition"][1].columns
+    assert "Krippendorff" not in printed(by_rates())
+    assert "Krippendorff" in printed(found())
+
+
+def printed(own: Comparison, only_claims: bool = False) -> str:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(terminal_report(own, only_claims))
+    return console.export_text()
 
 
 def test_the_page_stands_alone() -> None:
@@ -102,13 +110,10 @@ def test_every_score_has_a_row_with_its_interval() -> None:
 
 
 def test_the_terminal_shows_tables_and_notes() -> None:
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(terminal_report(found()))
-    text = console.export_text()
+    text = printed(found())
     for part in ("Recognition and agreement", "Listeners against models", "claims of the study", "Note:"):
         assert part in text
-    console.print(terminal_report(found(), only_claims=True))
-    assert "Recognition" not in console.export_text()
+    assert "Recognition" not in printed(found(), only_claims=True)
 
 
 def test_the_summary_says_who_is_better() -> None:
