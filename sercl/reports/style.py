@@ -51,6 +51,15 @@ class TextTable:
     texts: int = 1
     note: str = ""
 
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The headings, each in one line."""
+        return tuple(map(_in_one_line, self.columns))
+
+
+def _in_one_line(heading: str) -> str:
+    return heading.replace("-\n", "-").replace("\n", " ")
+
 
 def drawn(own: TextTable) -> Table:
     """Draw a table in a terminal; headings such as those of an overview are broken into lines."""
@@ -136,7 +145,7 @@ class FittingTable(Table):
             value = _text(console, cell, style) if isinstance(cell, str | Text) else Text()
             if not value.plain.strip():  # a bar, or nothing
                 continue
-            name = _text(console, column.header).plain.replace("-\n", "-").replace("\n", " ")
+            name = _in_one_line(_text(console, column.header).plain)
             line = Text.assemble((f"{name}: ", "dim" if index else "bold"), value)
             if index and column.justify == "right":
                 numbers.append(line)

@@ -61,6 +61,14 @@ def printed(own: Comparison, only_claims: bool = False) -> str:
     return console.export_text()
 
 
+def test_long_names_have_room_on_the_page() -> None:
+    name = "EmoDB-speaker0-whisper-base-frozen-seed42"
+    own = replace(found(), models=tuple(replace(row, model=name) for row in found().models))
+    page = html_report(own, "A test", FACTS, "")
+    assert f'<td class="long">{name}</td>' in page
+    assert "Cross-entropy</th>" in page
+
+
 def test_the_page_stands_alone() -> None:
     page = html_report(found(), "A <test>", FACTS, "sercl listen compare r.parquet")
     assert "A &lt;test&gt;" in page
