@@ -136,14 +136,14 @@ class OddResampler:
         places = torch.arange(self._places + 1, dtype=torch.float64) / self._places
         taps = torch.arange(self._taps) - self.width
         self._filters = torch.cat(
-            [_filter(taps - own[:, None], cutoff).float() for own in places.split(_AT_ONCE)]
+            [_filter(taps - own[:, None], cutoff).float() for own in torch.split(places, _AT_ONCE)]
         )
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Return `[ceil(n * target / rate)]` float32 of `[n]`."""
         length = -(-len(waveform) * self._after // self._before)
         stretches = pad(waveform, (self.width, self._taps - self.width)).unfold(0, self._taps, 1)
-        parts = torch.arange(length).split(max(1, _MOST_WEIGHTS // self._taps))
+        parts = torch.split(torch.arange(length), max(1, _MOST_WEIGHTS // self._taps))
         return torch.cat([self._outputs(stretches, part) for part in parts])
 
     def _outputs(self, stretches: Tensor, numbers: Tensor) -> Tensor:

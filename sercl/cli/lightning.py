@@ -290,7 +290,8 @@ class Cli(LightningCLI):
     @cached_property
     def data(self) -> EmotionDataModule:
         """The data module of the configuration, built on first use."""
-        parser, options = Parser(prog=self.parser.prog), Namespace(data=self.config["data"])
+        parser = Parser(prog=self.parser.prog)
+        options = Namespace(data=self.config["data"])  # type: ignore[no-untyped-call]
         parser.add_lightning_class_args(EmotionDataModule, "data", subclass_mode=True)
         if self.command in _PREPARES:
             parser.add_class_arguments(PreprocessConfig, "preprocess")
