@@ -208,10 +208,15 @@ def read(path: Path) -> np.ndarray:
     return samples if samples.ndim == 1 else samples.mean(axis=1)
 
 
+def alone(options: argparse.Namespace) -> list[str]:
+    """Return the ways that take one process."""
+    return [*WAYS, *([BF16] if options.bf16 else [])]
+
+
 def cold(folder: Path, clips: Sequence[Path], options: argparse.Namespace) -> dict[str, float]:
     """Return the median seconds of whole processes with the first clips, taken in turn."""
     words = [*sys.argv[1:], "--one"]
-    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    taken: dict[str, list[float]] = {way: [] for way in alone(options)}
     for _ in range(options.rounds):
         for way, found in taken.items():
             command = [
@@ -232,7 +237,7 @@ def warm(
     folder: Path, clips: Sequence[Path], options: argparse.Namespace
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return the median seconds of a round over all clips, and the rate of matrix products by precision."""
-    names = [*WAYS, *([BF16] if options.bf16 else []), *([SHARED] if options.processes else [])]
+    names = [*alone(options), *([SHARED] if options.processes else [])]
     ways = {way: build(way, folder, options) for way in names}
     products = {precision: build_products(precision) for precision in ("fp32", "bf16")}
     taken: dict[str, list[float]] = {way: [] for way in ways}
