@@ -88,6 +88,19 @@ def test_scores_pool_the_test_utterances_of_all_folds(run):
     assert (run / "confusion.png").stat().st_size > 0
 
 
+def test_a_note_of_several_folds_is_given_once_with_their_folders(run):
+    """The same fold has the same lists with each seed, and so the same notes."""
+    notes = json.loads((run / "results.json").read_text())["notes"]
+    of_some = [note.partition(": ") for note in notes if note.startswith("seed-")]
+    of_lists = [(folders, said) for folders, _, said in of_some if "few utterances" in said]
+    assert of_lists
+    assert all("seed-0/" in folders and "seed-1/" in folders for folders, _ in of_lists)
+    said = [said for _, _, said in of_some]
+    assert len(said) == len(set(said))
+    own = json.loads((run / "seed-1" / "fold-2" / "results.json").read_text())["notes"]
+    assert {said for folders, _, said in of_some if "seed-1/fold-2" in folders} <= set(own)
+
+
 def test_the_whole_is_read_and_compared_as_any_run(run):
     found = sercl.read_results(run)
     assert found.kind == "run"

@@ -176,14 +176,10 @@ def _fold_result(run: FoldRun, own: RunResults) -> FoldResult:
 
 
 def _notes(runs: Sequence[FoldRun], read_runs: Sequence[RunResults]) -> list[str]:
-    """Return the notes common to all trainings, then those of single ones with their folder."""
-    shared = [note for note in read_runs[0].notes if all(note in own.notes for own in read_runs)]
-    return [
-        *shared,
-        *(
-            f"{run.folder}: {note}"
-            for run, own in zip(runs, read_runs, strict=True)
-            for note in own.notes
-            if note not in shared
-        ),
-    ]
+    """Return the notes common to all trainings, then those of some, each once with their folders."""
+    folders: dict[str, list[str]] = {}
+    for run, own in zip(runs, read_runs, strict=True):
+        for note in dict.fromkeys(own.notes):
+            folders.setdefault(note, []).append(run.folder)
+    shared = [note for note, own in folders.items() if len(own) == len(runs)]
+    return [*shared, *(f"{', '.join(own)}: {note}" for note, own in folders.items() if note not in shared)]
