@@ -1,5 +1,6 @@
 """One work item in several processes of this machine, each with a device: the ranks of a training."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from sercl.stopping import Postponed, raising_stops
 
 _LOOK = 0.2
 """Time in s after which signals are looked for."""
+_PORTS = range(16_384, 32_768)
+"""Below those that systems give to connections, which could take one before the ranks listen on it."""
 _OTHER_LAUNCHERS = (
     *("TORCHELASTIC_RUN_ID", "GROUP_RANK", "SLURM_NTASKS", "LSB_DJOB_RANKFILE", "JSM_NAMESPACE_SIZE"),
 )
@@ -80,15 +83,25 @@ def _naming_silence() -> Iterator[None]:
 
 def _shared(count: int) -> Environment:
     """Return the variables of all ranks: where they meet, how many they are, and the cores of each."""
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     numbers = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "NODE_RANK": "0"}
     return {**dict.fromkeys(_OTHER_LAUNCHERS), **meeting, **numbers, **share_of_cores(count)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that is free, and that no other call of this chooses at the same time."""
+    first = 61 * os.getpid()
+    ports = (_PORTS[(first + number) % len(_PORTS)] for number in range(len(_PORTS)))
+    return next(port for port in ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _watch(ranks: Sequence[OwnProcess], postponed: Postponed) -> None:

@@ -16,6 +16,10 @@ from pathlib import Path
 from sercl.launchers import Outcome, Work
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 120.0
+"""Seconds after which what is waited for is taken never to come."""
+FOREVER = 600
+"""Seconds that no test takes."""
 
 
 def write(path: Path, text: str) -> None:
@@ -53,14 +57,19 @@ def crash() -> None:
 
 
 def die_with_child(pid_file: Path) -> None:
-    child = subprocess.Popen(["sleep", "60"])
+    child = _child()
     write(pid_file, str(child.pid))
     die()
 
 
-def wait_for(path: Path, seconds: float = 30) -> None:
+def _child() -> "subprocess.Popen[bytes]":
+    """Start a process as a loader of data would."""
+    return subprocess.Popen(["sleep", str(FOREVER)])
+
+
+def wait_for(path: Path) -> None:
     """End when another work item has written a file: the two must run at the same time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LIMIT
     while not path.exists():
         if time.monotonic() > deadline:
             raise TimeoutError(path)
@@ -83,19 +92,19 @@ def go_on(begun: Path) -> None:
         return
     begun.with_suffix(".part").write_text(str(os.getpid()), encoding="utf-8")
     begun.with_suffix(".part").replace(begun)
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def sleep(pid_file: Path) -> None:
-    """Start a child as a loader of data would, and take long."""
-    child = subprocess.Popen(["sleep", "60"])
+    """Start a child, and take long."""
+    child = _child()
     write(pid_file, f"{os.getpid()} {child.pid}")
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def use_child_to_the_end(begun: Path) -> None:
     """Write, when asked to stop, whether a child was alive a moment later."""
-    child = subprocess.Popen(["sleep", "60"])
+    child = _child()
 
     def end(*_: object) -> None:
         time.sleep(0.2)
@@ -104,7 +113,7 @@ def use_child_to_the_end(begun: Path) -> None:
 
     signal.signal(signal.SIGTERM, end)
     write(begun, f"{os.getpid()} {child.pid}")
-    time.sleep(60)
+    time.sleep(FOREVER)
 
 
 def alone(path: Path, folder: Path) -> None:
@@ -143,9 +152,9 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def ends(pid: int, seconds: float = 15) -> bool:
-    """Whether a process is gone within some time."""
-    deadline = time.monotonic() + seconds
+def ends(pid: int) -> bool:
+    """Whether a process ends."""
+    deadline = time.monotonic() + LIMIT
     while is_alive(pid):
         if time.monotonic() > deadline:
             return False
@@ -181,8 +190,8 @@ def fail_one_after_the_other(first: Path) -> None:
     try:
         fail()
     finally:
-        # The report of this one is sent before the file of the first says so.
-        threading.Thread(target=lambda: (time.sleep(0.3), write(first, ""))).start()
+        # The report of this one is sent, by the main thread, before the file says so.
+        threading.Thread(target=lambda: (threading.main_thread().join(), write(first, ""))).start()
 
 
 def give_up() -> None:
@@ -192,13 +201,20 @@ def give_up() -> None:
     )
 
 
-def work_until_asked(folder: Path, seconds: float = 0.5) -> None:
-    """Begin, and once asked to stop, save in some time how, and whether what this has started still runs."""
+def work_until_asked(folder: Path, after: str | None = None) -> None:
+    """Begin, and once asked to stop, save in some time how, and whether what this has started still runs.
+
+    Args:
+        folder: Where this writes down what it does.
+        after: Name of a file without which it does not begin to save.
+    """
     try:
         sleep(folder / f"pids-{rank()}")
     except SystemExit as asked:
         write(folder / f"asked-{rank()}", "")
-        time.sleep(seconds)
+        if after is not None:
+            wait_for(folder / after)
+        time.sleep(0.5)
         [_, child] = pids_in(folder / f"pids-{rank()}")
         write(folder / f"saved-{rank()}", f"{asked.code} {'alive' if is_alive(child) else 'ended'}")
         raise

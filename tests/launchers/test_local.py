@@ -178,7 +178,7 @@ def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, tmp_path:
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run:
         pids = [pid for name in "ab" for pid in samples.pids_in(tmp_path / name)]
         run.send_signal(number)
-        run.communicate(timeout=30)
+        run.communicate(timeout=samples.LIMIT)
     assert run.returncode in (-number, 128 + number)
     assert [pid for pid in pids if not ends(pid)] == []
 

@@ -1,17 +1,22 @@
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sercl import stopping
 from sercl.errors import ProcessFailedError
-from sercl.launchers import on_devices
-from sercl.launchers.ranks import run_ranks
+from sercl.launchers import on_devices, process
+from sercl.launchers.ranks import _raise_failure, free_port, run_ranks
 from sercl.stopping import Stopped
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, ends
@@ -66,13 +71,34 @@ def test_the_first_failure_is_the_cause_of_the_others(tmp_path: Path) -> None:
         run_ranks(partial(samples.fail_one_after_the_other, tmp_path / "first"), 2, tmp_path / "log")
 
 
-def _send_when_begun(folder: Path, numbers: list[signal.Signals]) -> None:
-    """Send signals one after the other: Python may handle two that come at once in either order."""
-    for rank in (0, 1):
-        samples.pids_in(folder / f"pids-{rank}")
-    for number in numbers:
-        os.kill(os.getpid(), number)
-        samples.wait_for(folder / "asked-0")
+def test_the_failure_that_came_first_is_the_cause_whichever_is_seen_first() -> None:
+    reports = [process.Report("lost", 1.0, 7.0), None, process.Report("no memory", 1.0, 5.0)]
+    own = [SimpleNamespace(report=lambda report=report: report) for report in reports]
+    with pytest.raises(ProcessFailedError, match=r"^rank 2: no memory$"):
+        _raise_failure(own)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _sending(folder: Path, numbers: list[signal.Signals]) -> Iterator[None]:
+    """Send signals to this process one after the other, once both ranks are at work.
+
+    Python may handle two signals that come at once in either order.
+    """
+
+    def send() -> None:
+        for rank in (0, 1):
+            samples.pids_in(folder / f"pids-{rank}")
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            samples.wait_for(folder / "asked-0")
+        samples.write(folder / "sent", "")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        sender.join()
 
 
 @pytest.mark.parametrize(
@@ -83,10 +109,9 @@ def _send_when_begun(folder: Path, numbers: list[signal.Signals]) -> None:
 def test_a_signal_reaches_all_of_them_and_they_have_the_time_to_save(
     numbers: list[signal.Signals], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "SAME", 60.0)
-    threading.Thread(target=_send_when_begun, args=(tmp_path, numbers)).start()
-    with pytest.raises(Stopped) as stopped:
-        run_ranks(partial(samples.work_until_asked, tmp_path), 2, tmp_path / "log")
+    monkeypatch.setattr(stopping, "SAME", math.inf)
+    with _sending(tmp_path, numbers), pytest.raises(Stopped) as stopped:
+        run_ranks(partial(samples.work_until_asked, tmp_path, "sent"), 2, tmp_path / "log")
     assert stopped.value.code == code
     saved = [(tmp_path / f"saved-{rank}").read_text(encoding="utf-8") for rank in (0, 1)]
     assert saved == [f"{code} alive"] * 2  # a loader of data has not been asked, too
@@ -129,7 +154,7 @@ def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, launcher:
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as run:
         pids = [pid for rank in (0, 1) for pid in samples.pids_in(tmp_path / f"pids-{rank}")]
         run.send_signal(number)
-        run.communicate(timeout=30)
+        run.communicate(timeout=samples.LIMIT)
     assert run.returncode in (-number, 128 + number)
     assert [pid for pid in pids if not ends(pid)] == []
     if number == signal.SIGINT:
@@ -138,8 +163,18 @@ def test_nothing_goes_on_when_the_run_is_ended(number: signal.Signals, launcher:
 
 def test_a_second_signal_ends_them_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopping, "SAME", 0.0)
+    monkeypatch.setattr(process, "_GRACE", 0.1)
     numbers = [signal.SIGUSR1, signal.SIGTERM]
-    threading.Thread(target=_send_when_begun, args=(tmp_path, numbers)).start()
-    with pytest.raises(Stopped) as stopped:
-        run_ranks(partial(samples.work_until_asked, tmp_path, 2.0), 2, tmp_path / "log")
+    with _sending(tmp_path, numbers), pytest.raises(Stopped) as stopped:
+        run_ranks(partial(samples.work_until_asked, tmp_path, "never"), 2, tmp_path / "log")
     assert stopped.value.code == 143
+    assert [pid for rank in (0, 1) if not ends(pid := samples.pids_in(tmp_path / f"pids-{rank}")[0])] == []
+    assert not list(tmp_path.glob("saved-*"))
+
+
+def test_a_port_that_is_taken_is_left_out() -> None:
+    first = free_port()
+    assert first < 32_768
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first))
+        assert free_port() != first

@@ -14,7 +14,7 @@ from sercl.launchers.slurm import Slurm, _parameters, _submit
 from tests.launchers import samples
 from tests.launchers.samples import ROOT, by_name, ends, works
 
-HERE = SlurmConfig(executor="local", minutes=2)
+HERE = SlurmConfig(executor="local", minutes=10)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_jobs_are_cancelled_when_the_run_is_ended(number: signal.Signals, tmp_pa
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as run:
         [pid, child] = samples.pids_in(tmp_path / "pids")
         run.send_signal(number)
-        run.communicate(timeout=30)
+        run.communicate(timeout=samples.LIMIT)
     assert run.returncode in (-number, 128 + number)
     assert ends(pid)
     os.kill(
