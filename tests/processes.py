@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,22 +21,27 @@ from lightning.pytorch.utilities import rank_zero_only
 from sercl.cli import lightning  # noqa: F401 - loaded here once, not in every process
 from sercl.cli.main import main
 from sercl.cli.processes import Launcher
+from sercl.launchers.ranks import free_port
 from sercl.stopping import raising_stops
+from sercl.tasks.classification import EmotionClassifier
+from tests.launchers.samples import is_alive
 
 _FORK = multiprocessing.get_context("fork")
 _TWO = ["--trainer.devices", "2"]
-_LIMIT = 60.0
+_LIMIT = 240.0
 """Seconds after which a process is taken to hang."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended in one of its processes, or in all of them: exit code, and what was printed."""
+    """How a command ended in one of its processes, or in all of them: exit code, and what was printed.
+
+    The exit code of one that was killed is negative.
+    """
 
     code: int
     out: str
     err: str
-    seconds: float
 
 
 def gathered(work: Callable[[int], Any], place: Path, count: int = 2) -> list[Any]:
@@ -71,14 +75,32 @@ def launched(
         prepare: Called in the first process before anything else; what it patches is patched in both.
         strategy: Options that say how they train together.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    first = _FORK.Process(target=_first, args=([*words, *_TWO, *strategy], folder, prepare))
-    begin = time.monotonic()
-    with _running([first]):
-        first.join(_LIMIT)
-        assert not first.is_alive(), "the run hangs"
-    out, err = ((folder / name).read_text() for name in ("out", "err"))
-    return Ended(int(first.exitcode or 0), out, err, time.monotonic() - begin)
+    return _ended(_FORK.Process(target=_first, args=([*words, *_TWO, *strategy], folder, prepare)), folder)
+
+
+def alone(words: list[str], folder: Path, prepare: Callable[[], None] = lambda: None) -> Ended:
+    """Run a command in a process of its own; arguments as of `launched`."""
+    return _ended(_FORK.Process(target=_run, args=(words, folder, 0, prepare)), folder)
+
+
+def killed_when(is_time: Callable[[EmotionClassifier, int], bool]) -> Callable[[], None]:
+    """Return what kills a process (`kill -9`) before a training step.
+
+    Args:
+        is_time: Whether it is that of a model and the number of a batch.
+    """
+
+    def prepare() -> None:
+        step = EmotionClassifier.training_step
+
+        def killing(task: EmotionClassifier, batch: Any, index: int) -> Any:
+            if is_time(task, index):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(task, batch, index)
+
+        EmotionClassifier.training_step = killing  # type: ignore[method-assign]
+
+    return prepare
 
 
 def as_forked_rank(call: Callable[[], None]) -> None:
@@ -94,9 +116,9 @@ def rank_of_process() -> int:
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
-def left_running(folder: Path, seconds: float = 10.0) -> list[int]:
-    """Return the processes that a command of `launched` has left running for some time."""
-    deadline = time.monotonic() + seconds
+def left_running(folder: Path) -> list[int]:
+    """Return the processes that a command of `launched` has left running, and that do not end."""
+    deadline = time.monotonic() + _LIMIT
     while (alive := _alive(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return alive
@@ -127,9 +149,19 @@ class _Started:
         self.send_signal(signal.SIGKILL)
 
 
+def _ended(process: BaseProcess, folder: Path) -> Ended:
+    """Run a process to its end, with a new folder for what it prints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _running([process]):
+        process.join(_LIMIT)
+        assert not process.is_alive(), "the run hangs"
+    out, err = ((folder / name).read_text() for name in ("out", "err"))
+    return Ended(int(process.exitcode or 0), out, err)
+
+
 def _first(words: list[str], folder: Path, prepare: Callable[[], None]) -> None:
     def start(launcher: Launcher) -> None:
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port(), "NODE_RANK": 0, "LOCAL_RANK": 0}
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": 0, "LOCAL_RANK": 0}
         os.environ.update({name: str(value) for name, value in {**where, "WORLD_SIZE": 2}.items()})
         launcher.procs = [_Started(_FORK.Process(target=_run, args=(words, folder, 1)))]  # type: ignore[list-item]
 
@@ -159,15 +191,9 @@ def _run(words: list[str], folder: Path, rank: int, prepare: Callable[[], None] 
         os._exit(code)  # nothing of the test's own may run twice
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _alive(folder: Path) -> list[int]:
     pids = [int(line) for line in (folder / "pids").read_text().split()]
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    return [pid for pid in pids if is_alive(pid)]
 
 
 def _join(work: Callable[[int], Any], place: Path, rank: int, count: int, pipe: Any) -> None:

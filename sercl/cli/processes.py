@@ -1,5 +1,6 @@
 """Several processes of one command: Lightning starts the others by running the command line again."""
 
+import math
 import os
 import shutil
 import signal
@@ -26,8 +27,10 @@ from sercl.errors import ProcessFailedError, UsageError
 
 _LOOK = 0.2
 """Interval in s between checks of the other processes."""
-_CAUSE = 3.0
-"""Time in s within which a dead process is noticed, once its connections are closed."""
+_CAUSE = 30.0
+"""Time in s within which a process that has closed its connections ends, or reports why."""
+_SILENT = 3.0
+"""Time in s within which those that have given up waiting for another process, too, report that."""
 _NOTICE = 2.0
 """Time in s within which the main thread notices a failure, unless it waits for the dead process."""
 _TIDY = 30.0
@@ -137,26 +140,28 @@ class Others:
     def __init__(self, processes: Sequence["subprocess.Popen[Any]"], folder: Path, first: int) -> None:
         self._processes, self._folder, self._first = processes, folder, first
         self._failed, self._noticed, self._over = (threading.Event() for _ in range(3))
+        self._lost = threading.Event()
+        self._ending = threading.Lock()
         self._failure = Failure("", 1)
         signal.signal(signal.SIGUSR2, self._raise)
         threading.Thread(target=self._watch, daemon=True, name="other-processes").start()
 
     def cause_of(self, error: BaseException) -> BaseException:
         """Return what ended this process: an error, or the failure of another one that caused it."""
+        self._noticed.set()
         if isinstance(error, ProcessFailedError) or not is_lost_connection(error):
-            self._noticed.set()
             return error
         if (seconds := waited(error)) is not None and (silent := self._silent()):
             said = f"rank {', '.join(silent)}: {NO_ANSWER.format(seconds)} {failures.CONTINUES}"
             return ProcessFailedError(said, 1)
-        self._failed.wait(_CAUSE + 2 * _LOOK)
-        self._noticed.set()
+        self._lost.set()
+        if self._processes:
+            self._failed.wait(_CAUSE + 2 * _LOOK)
         return self._error() if self._failed.is_set() else error
 
     def _silent(self) -> list[str]:
         """Return the ranks of live processes without a failure, after waiting for others to report theirs."""
-        self._noticed.set()
-        time.sleep(_CAUSE)
+        time.sleep(_SILENT)
         return [
             str(self._first + index + 1)
             for index, process in enumerate(self._processes)
@@ -164,7 +169,17 @@ class Others:
         ]
 
     def end(self) -> None:
-        """End the processes: asked first, so that they save what they have computed, then killed."""
+        """End the processes, from the main thread."""
+        if not self._is_first_to_end():
+            threading.Event().wait()  # for the other thread, which ends this process
+        self._end_processes()
+
+    def _is_first_to_end(self) -> bool:
+        """Whether no other thread is ending the run: only one of them reports what has ended it."""
+        return self._ending.acquire(blocking=False)
+
+    def _end_processes(self) -> None:
+        """Ask the processes to end, so that they save what they have computed, then kill them."""
         self._over.set()
         for process in self._processes:
             # Not SIGTERM: Lightning responds to that with a message to this process.
@@ -184,15 +199,20 @@ class Others:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _watch(self) -> None:
-        first_seen: float | None = None
+        first_seen = math.inf
         while not self._over.wait(_LOOK):
             seen = [found for index in range(len(self._processes)) if (found := self._look(index))]
-            if seen and first_seen is None:
-                first_seen = time.monotonic()
+            if seen:
+                first_seen = min(first_seen, time.monotonic())
             causes = [found for found in seen if not found.lost]
-            if causes or (first_seen is not None and time.monotonic() - first_seen > _CAUSE):
+            if causes or (seen and self._has_no_cause(len(seen), first_seen)):
                 self._tell((causes or seen)[0])
                 return
+
+    def _has_no_cause(self, seen: int, since: float) -> bool:
+        """Whether all have only lost their connections, or nothing else was reported for long."""
+        all_have_lost = self._lost.is_set() and seen == len(self._processes)
+        return all_have_lost or time.monotonic() - since > _CAUSE
 
     def _look(self, index: int) -> Failure | None:
         """Return how a process has failed, None if it has not."""
@@ -207,10 +227,14 @@ class Others:
         self._failed.set()
         if not self._noticed.wait(_LOOK) and not self._over.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
-        if not (self._noticed.wait(_NOTICE) and self._over.wait(_TIDY)):
-            code = failures.report(self._error())
-            self.end()
-            os._exit(code)
+        is_noticed = self._noticed.wait(_NOTICE) and self._over.wait(_TIDY)
+        if not is_noticed and self._is_first_to_end():
+            code = 1
+            try:
+                code = failures.report(self._error())
+                self._end_processes()
+            finally:
+                os._exit(code)  # the main thread waits for it
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if not (self._noticed.is_set() or self._over.is_set()):

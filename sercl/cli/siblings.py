@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sercl.errors import UsageError
 
@@ -23,8 +24,10 @@ _COUNTS = (
 _FOLDER, _PARENT = "SERCL_FAILURES", "SERCL_FIRST_PROCESS"
 _LOOK = 0.3
 """Interval in s at which a process checks for the one that started it."""
-_ORPHANED = 3.0
-"""Time in s to notice the end of the first process, once its connections are closed."""
+_ORPHANED = 60.0
+"""Time in s for the first process to end this one, or to be gone, once a connection is lost."""
+_orphaned = threading.Lock()
+"""Held by the thread that ends this process because the first one is gone."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def leave(failure: Failure) -> None:
     except OSError:
         return  # The first process has ended and removed the folder; or it sees only the exit code.
     if failure.lost:
-        time.sleep(_ORPHANED)  # If the first process died, `end_with_parent` reports it.
+        _wait_for_first(int(os.environ[_PARENT]))
 
 
 def put(folder: Path, local_rank: int, failure: Failure) -> Path:
@@ -107,9 +110,24 @@ def end_with_parent() -> None:
         threading.Thread(target=_watch_parent, args=(int(os.environ[_PARENT]),), daemon=True).start()
 
 
+def _wait_for_first(parent: int) -> None:
+    """Wait for the first process to end this one; if it has died, report that."""
+    deadline = time.monotonic() + _ORPHANED
+    with suppress(KeyboardInterrupt):  # how it asks this one to end, which it is about to
+        while time.monotonic() < deadline and os.getppid() == parent:
+            time.sleep(_LOOK)
+    if os.getppid() != parent:
+        _end_orphaned()
+
+
 def _watch_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK)
+    _end_orphaned()
+
+
+def _end_orphaned() -> NoReturn:
+    _orphaned.acquire()
     if os.environ["LOCAL_RANK"] == "1":  # One of them reports.
         print(
             "error: the first process of this run was killed, as the system does when memory runs out; the "
@@ -180,15 +198,15 @@ class Together:
         """Remove and return the failures of the other processes by local rank, to report them here."""
         found: dict[int, Failure] = {}
         deadline = time.monotonic() + WAIT
-        while time.monotonic() < deadline and len(found) + 1 != self.count:
+        while True:
             for path in self.folder.glob("*.json"):
                 local_rank = int(path.stem)
                 if (failure := left(self.folder, local_rank)) is not None and _taken(path):
                     found[local_rank] = failure
-            if (self.folder / _SPOKEN).exists():
-                break
+            is_over = len(found) + 1 == self.count or (self.folder / _SPOKEN).exists()
+            if is_over or time.monotonic() >= deadline:
+                return found
             time.sleep(_LOOK_AGAIN)
-        return found
 
     def _as_other(self, failure: Failure) -> Iterator[str]:
         path = put(self.folder, self.local_rank, failure)

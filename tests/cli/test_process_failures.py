@@ -3,11 +3,18 @@
 import multiprocessing
 import os
 import signal
+import threading
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 
+from sercl.cli import processes, siblings
 from sercl.cli.main import main
+from sercl.cli.processes import Others
+from sercl.cli.siblings import Failure
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.errors import UsageError
 from sercl.features.extraction import Extraction
@@ -82,7 +89,6 @@ def test_a_process_that_fails_ends_the_run(case, fit_words, tmp_path):
     assert errors.startswith(f"error: {said}"), errors
     assert errors.count("error: ") == 1, errors
     assert ended.code == code
-    assert ended.seconds < 30  # a connection is given up after half an hour
     assert not left
     assert not (tmp_path / "run" / "results.json").exists()
 
@@ -115,19 +121,108 @@ def test_a_process_whose_memory_runs_out_trains_in_parts(fit_words, tmp_path):
     assert (tmp_path / "noted").read_text().split()[:6] == ["12", "6", "3", "3", "3", "3"]
 
 
+def hanging(noted):
+    """Return what suspends the second process, and lets the first note how long it waits, and wait for 2 s.
+
+    So short a time from the beginning might end the run elsewhere, on a busy machine.
+    """
+    stop = failing(TASK, "training_step", 1, killed(signal.SIGSTOP))
+
+    def shorten():
+        group = dist.group.WORLD._get_backend(torch.device("cpu"))
+        noted.write_text(f"{group.options._timeout}")
+        group._set_default_timeout(timedelta(seconds=2))
+
+    def prepare():
+        stop()
+        failing(TASK, "training_step", 0, shorten)()
+
+    return prepare
+
+
 @pytest.mark.slow
 def test_a_process_that_does_not_answer_is_named_after_the_time_that_was_given(fit_words, tmp_path):
     words = [*fit_words, "--data.loader.batch_size", "12", "--no-cache", "--out", str(tmp_path / "run")]
-    strategy = ["--trainer.strategy", "DDPStrategy", "--trainer.strategy.timeout", "0:00:05"]
-    stop = failing(TASK, "training_step", 1, killed(signal.SIGSTOP))
-    ended = launched(words, tmp_path / "said", stop, strategy)
+    strategy = ["--trainer.strategy", "DDPStrategy", "--trainer.strategy.timeout", "0:03:00"]
+    ended = launched(words, tmp_path / "said", hanging(tmp_path / "noted"), strategy)
     left = left_running(tmp_path / "said")
     errors = (tmp_path / "said" / "err").read_text()
-    assert errors.startswith("error: rank 1: has not responded for 5 s: it hangs, or was suspended."), errors
+    assert (tmp_path / "noted").read_text() == "0:03:00"
+    assert errors.startswith("error: rank 1: has not responded for 2 s: it hangs, or was suspended."), errors
     assert "--trainer.strategy.timeout" in errors
     assert errors.count("error: ") == 1
     assert ended.code == 1
     assert not left
+
+
+class Running:
+    """A process that goes on."""
+
+    def poll(self):
+        return None
+
+    def wait(self, timeout=None):
+        return 0
+
+    def send_signal(self, number):
+        pass
+
+
+@pytest.fixture
+def others(tmp_path):
+    """The process of rank 1, as the first process monitors it."""
+    before = signal.getsignal(signal.SIGUSR2)
+    yield Others([Running()], tmp_path, 0)
+    signal.signal(signal.SIGUSR2, before)
+
+
+def test_where_all_have_only_lost_a_connection_nobody_waits_for_a_cause(others, tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_CAUSE", 1e6)
+    siblings.put(tmp_path, 1, Failure("connection lost", 1, lost=True))
+    found = others.cause_of(RuntimeError("Connection closed by peer"))
+    others.end()
+    assert str(found) == "rank 1: connection lost"
+
+
+def test_one_thread_alone_says_what_has_ended_the_run(others, monkeypatch):
+    said = []
+    monkeypatch.setattr(processes, "_NOTICE", 0.01)
+    monkeypatch.setattr(processes.failures, "report", said.append)
+    monkeypatch.setattr(os, "_exit", said.append)
+    others.end()
+    others._tell(Failure("no memory", 1))
+    assert said == []
+
+
+@pytest.fixture
+def later(tmp_path, monkeypatch):
+    """Be the second process of a run."""
+    monkeypatch.setenv("SERCL_FAILURES", str(tmp_path))
+    monkeypatch.setenv("SERCL_FIRST_PROCESS", str(os.getppid()))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(siblings, "_orphaned", threading.Lock())
+
+
+@pytest.mark.usefixtures("later")
+def test_a_process_that_has_lost_the_first_says_so_before_it_ends(monkeypatch, capsys):
+    def end(code):
+        raise SystemExit(code)
+
+    monkeypatch.setenv("SERCL_FIRST_PROCESS", "0")
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(SystemExit):
+        siblings.leave(Failure("connection lost", 1, lost=True))
+    assert capsys.readouterr().err.startswith(f"error: {FIRST_KILLED}")
+
+
+@pytest.mark.usefixtures("later")
+def test_a_process_that_is_asked_to_end_while_it_waits_for_that_says_nothing(monkeypatch, capsys):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(siblings, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupted))
+    siblings.leave(Failure("connection lost", 1, lost=True))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_killed_loader_process_is_one_message(fit_words, tmp_path, capsys, monkeypatch):

@@ -2,13 +2,13 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sercl.launchers.ranks import free_port
 from tests.cli.test_processes import HALVES, NO_DROPOUT, TWO_BATCHES, assert_same_training, in_one
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,11 +69,8 @@ def test_torchrun_on_two_machines_trains_the_same(fit_words, tmp_path):
     words += ["--model.adapter", "lora", *NO_DROPOUT]
     in_one([*words, *HALVES], tmp_path / "one")
     words += ["--trainer.num_nodes", "2", "--trainer.devices", "1", "--trainer.strategy", "ddp"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
-    torchrun += ["--master-addr", "127.0.0.1", "--master-port", port]
+    torchrun += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     started = [
         subprocess.Popen(
@@ -82,6 +79,6 @@ def test_torchrun_on_two_machines_trains_the_same(fit_words, tmp_path):
         )
         for number in range(2)
     ]  # fmt: skip
-    said = [process.communicate(timeout=240)[0] for process in started]
+    said = [process.communicate(timeout=480)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], said
     assert_same_training(tmp_path / "one", tmp_path / "two")

@@ -26,18 +26,37 @@ def slurm(rank: int, run: str) -> dict[str, str]:
     return {**where, "SLURM_PROCID": f"{rank}", "SLURM_LOCALID": f"{rank}"}
 
 
-def said(lines, environment, tmp_path) -> list[str]:
-    """Run a command line in each of two processes; return what each says on standard error."""
+WAITING = """
+import sys
+from sercl.cli import siblings
+from sercl.cli.main import main
+siblings.WAIT = float(sys.argv[1])
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def said(lines, environment, tmp_path, wait=120.0) -> list[str]:
+    """Run a command line in each of two processes that wait for each other; return what each says on stderr.
+
+    Where the first does not know how many they are, it is started, and waits for a moment, when the other has
+    failed.
+    """
     run = uuid.uuid4().hex
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "sercl", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-            stdout=subprocess.DEVNULL,
+
+    def start(rank, wait):
+        return subprocess.Popen(
+            [sys.executable, "-c", WAITING, str(wait), *lines[rank]], cwd=ROOT, stderr=subprocess.PIPE,
+            text=True, stdout=subprocess.DEVNULL,
             env={**os.environ, **environment(rank, run), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        )
-        for rank, words in enumerate(lines)
-    ]  # fmt: skip
-    errors = [process.communicate(timeout=60)[1] for process in processes]
+        )  # fmt: skip
+
+    second = start(1, wait)
+    if environment is slurm:
+        while not list(tmp_path.glob("sercl-*/1.json")):
+            assert second.poll() is None
+            time.sleep(0.01)
+    processes = [start(0, 0.1 if environment is slurm else wait), second]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0 if words == RIGHT else 2 for words in lines]
     assert errors[0] or not list(tmp_path.glob("sercl-*/*.json"))
     return errors
@@ -60,7 +79,7 @@ def test_what_another_process_alone_has_met_is_said_with_its_rank(tmp_path):
 
 
 def test_a_process_speaks_for_itself_where_the_first_has_not_failed(tmp_path):
-    first, second = said([RIGHT, WRONG], torchrun, tmp_path)
+    first, second = said([RIGHT, WRONG], torchrun, tmp_path, wait=0.1)
     assert first == ""
     assert second.startswith("error: rank 1: unknown option --data.rooot")
 
@@ -128,13 +147,11 @@ def test_torchrun_ends_with_the_message_of_the_process_that_failed(fit_words, tm
         "8",
     ]
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    begin = time.monotonic()
     ended = subprocess.run(
         [sys.executable, *command, "failing.py", "1", *words, "--out", "run"], cwd=tmp_path,
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     errors = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert errors == ["error: rank 1: a.wav: broken"], ended.stderr
     assert ended.returncode == 1
-    assert time.monotonic() - begin < 100
