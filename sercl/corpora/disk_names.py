@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -84,6 +85,10 @@ def _alike(folder: Path, name: PurePosixPath) -> Path | None:
     return current if is_file(current) else None
 
 
+_STEP = 2 * 10**9
+"""Nanoseconds within which a file system may give two changes of a folder the same time."""
+
+
 @lru_cache(maxsize=1024)
 def _listed(folder: str, changed: int) -> _Names:
     """Return the names in a folder by each of their forms; `changed` invalidates cached entries."""
@@ -97,6 +102,8 @@ def _listed(folder: str, changed: int) -> _Names:
 
 def _entries(folder: Path) -> _Names:
     try:
-        return _listed(str(folder), folder.stat().st_mtime_ns)
+        changed = folder.stat().st_mtime_ns
+        is_new = abs(time.time_ns() - changed) < _STEP
+        return (_listed.__wrapped__ if is_new else _listed)(str(folder), changed)
     except (OSError, ValueError):
         return {}, {}
