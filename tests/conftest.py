@@ -1,12 +1,23 @@
+import logging
 import os
-from collections.abc import Iterator
+import random
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is; a deadline would fail at random.
-settings.register_profile("sercl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says how busy the machine is; a deadline would fail at random. The examples are
+# the same each time, unless `SERCL_FUZZ` says how many to draw anew.
+settings.register_profile(
+    "sercl",
+    deadline=None,
+    derandomize="SERCL_FUZZ" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("sercl")
 
 # Output is read back at the width of a pipe, whatever terminal the tests were started from.
@@ -14,6 +25,30 @@ os.environ.pop("COLUMNS", None)
 # Two or more xdist workers on a small machine must not each take every core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# It warns if it has looked for fonts, in the new cache below, for some seconds.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin each test, and the fixtures made for it, with the same random numbers, whatever ran before it."""
+    random.seed(0)
+    for name, seed in (("numpy", "random.seed"), ("torch", "manual_seed")):
+        if name in sys.modules:
+            attrgetter(seed)(sys.modules[name])(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Set the handlers of signals back after each test: libraries such as Ray leave theirs."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
+    try:
+        return (yield)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

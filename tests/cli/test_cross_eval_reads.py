@@ -51,7 +51,7 @@ def test_files_of_a_study_are_read_once_in_a_call(crossed, tmp_path, capsys):
     assert read_by(words) == {"study.json": 1, "cell.json": 1}, "nothing to do"
     assert read_by([*words, "--dry-run"]) == {"study.json": 0, "cell.json": 1}
     assert read_by(["report", str(out)]) == {"study.json": 1, "cell.json": 0}
-    next(out.glob("cells/*/cell.json")).unlink()
+    min(out.glob("cells/*/cell.json")).unlink()
     assert read_by(words) == {"study.json": 1, "cell.json": 1}, "continued"
     assert "Report:" in capsys.readouterr().out
 

@@ -47,7 +47,7 @@ def test_info_prints_json_and_nothing_else(root: Path, capsys: pytest.CaptureFix
 def test_info_verifies_and_tells_damage_with_the_way_out(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = cut(next((root / SPACE.name).glob("*.arrow")))
+    path = cut(min((root / SPACE.name).glob("*.arrow")))
     assert _run("info", "--dir", root, "--verify", "--json") == 0
     damaged = json.loads(capsys.readouterr().out)[0]["damaged"]
     assert path.name in damaged[0]

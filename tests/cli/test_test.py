@@ -135,7 +135,7 @@ def wrapped(emodb, folder, parts, run):
     files = [row["file"] for part in parts for row in csv.DictReader((run / "folds" / f"{part}.csv").open())]
     rows = []
     for number, name in enumerate(files):
-        source = next(Path(emodb).rglob(Path(name).name))
+        source = min(Path(emodb).rglob(Path(name).name))
         samples, rate = soundfile.read(source, dtype="int16")
         soundfile.write(folder / f"{number}.flac", samples, rate)
         emotion = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}[source.stem[5]]
@@ -187,7 +187,7 @@ def test_resampled_copies_of_training_recordings_are_pointed_out(run, moved, emo
     with (run / "folds" / "train.csv").open() as listed:
         names = [Path(row["file"]).name for row in csv.DictReader(listed)]
     for number, name in enumerate(names):
-        samples, rate = soundfile.read(next(Path(emodb).rglob(name)))
+        samples, rate = soundfile.read(min(Path(emodb).rglob(name)))
         soundfile.write(tmp_path / name, samples[::2], rate // 2)
         emotion = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}[name[5]]
         rows.append((name, emotion, f"new{number % 5}"))

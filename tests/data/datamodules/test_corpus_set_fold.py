@@ -70,7 +70,7 @@ def test_a_second_module_takes_what_the_memory_knows(emodb, tmp_path, decoded):
 
 
 def test_a_fault_is_counted_in_every_fold_that_it_touches(emodb):
-    bad = next((emodb / "wav").glob("03*W*.wav"))
+    bad = min((emodb / "wav").glob("03*W*.wav"))
     bad.write_bytes(b"RIFF nothing")
     module = datamodules.EmoDB(emodb, on_error="skip")
     module.setup()
