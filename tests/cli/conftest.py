@@ -1,8 +1,10 @@
+import math
 import multiprocessing
 from types import SimpleNamespace
 
 import pytest
 
+from sercl.cli import console
 from sercl.cli.parser import restrict_imports
 from sercl.launchers import process, ranks
 from sercl.testing.corpora import fake_corpus
@@ -11,6 +13,14 @@ from tests.processes import as_forked_rank
 
 # Commands restrict imports for the whole process; the parser tests name modules of their own, one absent.
 restrict_imports(["tests", "no"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_lines_of_progress():
+    """Print none, whatever the machine: they come after some time of work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "EVERY", math.inf)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +67,7 @@ def fit_words(encoder, emodb, tmp_path_factory):
 
 @pytest.fixture
 def _forked_ranks(monkeypatch):
-    """Fork the processes of a training with several devices: each would import torch for many seconds."""
+    """Fork the processes of trainings, and of their devices: each would import torch for many seconds."""
     forking = SimpleNamespace(
         get_context=lambda method: multiprocessing.get_context("fork"),
         parent_process=multiprocessing.parent_process,

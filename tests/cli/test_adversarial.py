@@ -2,18 +2,15 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from sercl.cli.main import main
-from tests.cli.test_processes import fit
+from tests.cli.test_processes import in_two
 from tests.cli.test_resume import predictions
 from tests.cli.words import replaced
+from tests.processes import alone, killed_when
 
 
 @pytest.fixture
@@ -83,29 +80,13 @@ def test_one_corpus_has_no_target(fit_words, tmp_path, capsys):
     assert "EmoDB has none" in " ".join(capsys.readouterr().err.split())
 
 
-KILLED = """
-import os, signal, sys
-from sercl.tasks.classification import EmotionClassifier
-step = EmotionClassifier.training_step
-def killed(self, batch, index):
-    if self.current_epoch == 1 and index == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, batch, index)
-EmotionClassifier.training_step = killed
-from sercl.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_end(words, tmp_path):
     words = [*words, "--model.dropout", "0.2", "--data.source.loader.batch_size", "16"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, *words, "--out", str(killed)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    in_second_epoch = killed_when(lambda task, batch: (task.current_epoch, batch) == (1, 1))
+    ended = alone([*words, "--out", str(killed)], tmp_path / "said", in_second_epoch)
+    assert ended.code == -9, ended.err
     assert main([*words, "--out", str(whole)]) == 0
     assert main([*words, "--out", str(killed), "--resume"]) == 0
     assert predictions(killed) == predictions(whole)
@@ -117,7 +98,7 @@ def test_a_killed_run_resumes_to_the_same_end(words, tmp_path):
 @pytest.mark.slow
 def test_two_processes_hear_both_domains(words, tmp_path):
     run = tmp_path / "two"
-    said = fit([*words, "--trainer.devices", "2", "--trainer.strategy", "ddp"], run)
+    said = in_two(words, run)
     assert said.count("Results: EmoDB -> RAVDESS") == 1
     assert all(float(row["train/domain_loss"]) > 0 for row in logged(run))
 

@@ -1,11 +1,6 @@
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +12,7 @@ import sercl
 from sercl.cli.main import main
 from sercl.reports.cross_eval.formats import FORMATS
 from sercl.studies.cross_eval.study_file import read_study
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import alone, killed_when
 
 
 @pytest.fixture(scope="module")
@@ -418,14 +412,10 @@ def test_a_failed_training_takes_no_other_down(study_file, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_predictions(study_file, tmp_path):
     path = study_file(adapters=["lora"], seeds=[5, 6], folds=[0, 1])
-    words = [sys.executable, "-m", "sercl", "cross-eval", "-c", path, "--out", str(tmp_path / "killed")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, cwd=tmp_path) as process:
-        deadline = time.monotonic() + 300
-        while len(times(tmp_path / "killed")) < 3 and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    words = ["cross-eval", "-c", path, "--out", str(tmp_path / "killed")]
+    after_three = killed_when(lambda task, batch: len(times(tmp_path / "killed")) >= 3)
+    ended = alone(words, tmp_path / "said", after_three)
+    assert ended.code == -9, ended.err
     before = times(tmp_path / "killed")
     assert 3 <= len(before) < 16
     assert not (tmp_path / "killed" / "study.json").exists()

@@ -11,6 +11,7 @@ import yaml
 
 from sercl.cli.cross_eval import StudyCli, prepare
 from sercl.cli.main import main
+from sercl.stopping import Postponed
 from sercl.studies.cross_eval.study_file import read_study
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.test_cross_eval_launchers import TWO, assert_same, with_two_batches
@@ -58,12 +59,23 @@ def chain_alone(chain):
     return out
 
 
-def stopping_parent(task, batch, index, step=EmotionClassifier.training_step):
-    """Ask the process that watches the ranks to stop, in the second epoch of the second stage."""
-    if rank_of_process() == 1 and task.current_epoch == 1 and "RAVDESS" in task.corpora:
-        os.kill(os.getppid(), signal.SIGUSR1)
-        time.sleep(1)  # in which the parent passes it on
-    return step(task, batch, index)
+def stop_parent(patched):
+    """Let a rank ask the process that watches it to stop, in the second epoch of the second stage."""
+    asked, note, step = [], Postponed._note, EmotionClassifier.training_step
+
+    def noting(postponed, number, frame):
+        asked.append(number)
+        note(postponed, number, frame)
+
+    def stopping(task, batch, index):
+        if rank_of_process() == 1 and task.current_epoch == 1 and "RAVDESS" in task.corpora:
+            os.kill(os.getppid(), signal.SIGUSR1)
+            while not asked:  # the parent passes it on
+                time.sleep(0.01)
+        return step(task, batch, index)
+
+    patched.setattr(Postponed, "_note", noting)
+    patched.setattr(EmotionClassifier, "training_step", stopping)
 
 
 @pytest.mark.usefixtures("_forked_ranks")
@@ -72,7 +84,7 @@ def test_a_chain_that_is_stopped_and_goes_on_is_that_of_one_process(
 ):
     words = ["cross-eval", "-c", str(chain), "--out", str(tmp_path / "out"), *TWO]
     with monkeypatch.context() as patched:
-        patched.setattr(EmotionClassifier, "training_step", stopping_parent)
+        stop_parent(patched)
         assert main(words) == 75
     assert "stopped by SIGUSR1" in capsys.readouterr().err
     assert len(list((tmp_path / "out").rglob("last.ckpt"))) == 1

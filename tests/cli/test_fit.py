@@ -1,10 +1,7 @@
 import csv
 import json
-import os
 import shutil
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from sercl.cli.main import main
 from sercl.cli.run_folder import check_claim
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
+from tests.processes import alone, killed_when
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +91,7 @@ def test_the_saved_lists_run_again_as_csv_folds(run, fit_words, tmp_path):
 def test_the_checkpoint_predicts_what_the_test_part_was_given(run, emodb, capsys):
     predictor = sercl.load(run / "best.ckpt", device="cpu")
     row = rows(run / "predictions.csv")[0]
-    path = next(Path(emodb).rglob(f"{row['utterance']}.wav"))
+    path = min(Path(emodb).rglob(f"{row['utterance']}.wav"))
     assert predictor.predict(path)[0].probabilities["angry"] == pytest.approx(float(row["p_angry"]), abs=1e-3)
     assert main(["predict", str(run / "best.ckpt"), str(path), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["emotion"] == row["predicted"]
@@ -283,20 +281,6 @@ def test_selecting_on_the_target_is_said_with_the_result(encoder, emodb, ravdess
     assert results(tmp_path / "run")["data"]["select_on"] == "target"
 
 
-KILLED = """
-import os, signal, sys
-from sercl.tasks.classification import EmotionClassifier
-step = EmotionClassifier.training_step
-def killed(self, batch, index):
-    if self.current_epoch == 1 and index == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, batch, index)
-EmotionClassifier.training_step = killed
-from sercl.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.slow
 def test_a_run_killed_in_mid_epoch_resumes_to_the_same_weights(fit_words, tmp_path):
     # With dropout in encoder adapters and head, every random draw must be the same again.
@@ -309,17 +293,11 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_weights(fit_words, tmp_pa
         "--data.loader.batch_size",
         "8",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = tmp_path / "killed"
-    ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), *words, "--out", str(killed)],
-        env=environment, capture_output=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == -9
+    in_second_epoch = killed_when(lambda task, batch: (task.current_epoch, batch) == (1, 2))
+    assert alone([*words, "--out", str(killed)], tmp_path / "said", in_second_epoch).code == -9
     for extra in (["--out", str(killed), "--resume"], ["--out", str(tmp_path / "whole")]):
-        subprocess.run(
-            [sys.executable, "-m", "sercl", *words, *extra], env=environment, check=True, capture_output=True
-        )
+        assert main([*words, *extra]) == 0
     resumed, whole = (
         torch.load(folder / "last.ckpt", weights_only=True) for folder in (killed, tmp_path / "whole")
     )

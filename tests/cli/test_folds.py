@@ -398,7 +398,7 @@ def test_seeds_may_be_added_but_not_left_out(run, words, capsys):
     assert "--seeds is [0], was [0, 1]" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("_forked_ranks")
 def test_folds_are_trained_in_parallel(run, words, tmp_path):
     out = tmp_path / "parallel"
     assert main(all_folds(words, out, "--seeds", "[1]", "--jobs", "2")) == 0

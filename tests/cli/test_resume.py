@@ -5,9 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -16,21 +13,13 @@ from sercl.cli.main import main
 from sercl.data.datamodules.corpus import CorpusDataModule
 from sercl.tasks.classification import EmotionClassifier
 from tests.cli.words import replaced
+from tests.processes import alone, killed_when
 from tests.small_disk import on_a_small_disk, python
 
-# Dies in the middle of an epoch, as by `kill -9`, once the second stage has finished its first.
-KILLED = """
-import os, signal, sys
-from sercl.tasks.classification import EmotionClassifier
-step = EmotionClassifier.training_step
-def killed(self, batch, index):
-    if self.trainer.default_root_dir.endswith("target") and self.current_epoch == 1 and index == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, batch, index)
-EmotionClassifier.training_step = killed
-from sercl.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
+
+def in_second_stage(task, batch):
+    """In the middle of an epoch, once the second stage has finished its first."""
+    return task.trainer.default_root_dir.endswith("target") and (task.current_epoch, batch) == (1, 1)
 
 
 @pytest.fixture
@@ -63,11 +52,8 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(
 ):
     words = [*replaced(words, "--data.switch_epoch", switch), *more]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, *words, "--out", str(killed)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == -9, ended.stderr
+    ended = alone([*words, "--out", str(killed)], tmp_path / "said", killed_when(in_second_stage))
+    assert ended.code == -9, ended.err
     assert (killed / "source" / "stage.json").exists()
     assert not (killed / "target" / "stage.json").exists()
     source = (killed / "source" / "best.ckpt").stat().st_mtime_ns
@@ -115,9 +101,15 @@ import sys
 from pathlib import Path
 from sercl.cli.main import main
 
-code = main(sys.argv[1:])
-left = sorted(path.name for path in Path("disk").rglob("*.ckpt"))
-print("exit", code, *left, *(path.name for path in Path("disk").rglob(".best-*")))
+def run(*more):
+    code = main([*sys.argv[1:], *more])
+    left = sorted(path.name for path in Path("disk").rglob("*.ckpt"))
+    print("exit", code, *left, *(path.name for path in Path("disk").rglob(".best-*")))
+
+
+run()
+Path("disk/filled").unlink()
+run("--resume")
 """
 
 
@@ -130,7 +122,7 @@ def test_a_training_that_fills_the_disk_goes_on_once_there_is_room(encoder, emod
     ]  # fmt: skip
     run = " ".join([python(tmp_path, "full.py", FULL), *words])
     fill = "head -c 900000 /dev/zero > disk/filled"
-    said = on_a_small_disk(tmp_path, fill, run, "rm disk/filled", f"{run} --resume")
+    said = on_a_small_disk(tmp_path, fill, run)
     assert "exit 1" in said
     assert "exit 0 best.ckpt last.ckpt\n" in said
     full = r"disk/run/\w+\.ckpt: cannot be written \(No space left .* the disk at .*/disk has 0 B"
@@ -140,7 +132,6 @@ def test_a_training_that_fills_the_disk_goes_on_once_there_is_room(encoder, emod
 def stopped(number):
     def stop():
         os.kill(os.getpid(), number)
-        time.sleep(1)  # Python notices a signal between two of its instructions
 
     return stop
 

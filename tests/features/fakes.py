@@ -69,15 +69,16 @@ class SlowAudio(FakeAudio):
     Args:
         other: What it takes its clips from.
         pause: Seconds.
+        most: Number of batches after which it hangs.
 
     Attributes:
         encoded: The ids that have come out of a loader.
     """
 
-    def __init__(self, other: FakeAudio, pause: float = 0.0) -> None:
+    def __init__(self, other: FakeAudio, pause: float = 0.0, most: int | None = None) -> None:
         super().__init__({})
         self.clips, self.keys = other.clips, other.keys
-        self.pause, self.encoded = pause, list[str]()
+        self.pause, self.most, self.encoded = pause, most, list[str]()
 
     def audio_dataloader(self, *args: Any, **options: Any) -> "SlowBatches":
         return SlowBatches(self, list(super().audio_dataloader(*args, **options)))
@@ -93,7 +94,7 @@ class SlowBatches:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[AudioBatch]:
-        for batch in self._batches:
-            time.sleep(self._data.pause)
+        for number, batch in enumerate(self._batches):
+            time.sleep(self._data.pause if number != self._data.most else 600)
             self._data.encoded += batch.ids
             yield batch

@@ -1,17 +1,17 @@
-import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import pytest
 import torch
+import torch.distributed as dist
 
+from sercl.errors import FeatureError
 from sercl.features import shard
 from sercl.features.config import FeatureConfig
 from sercl.features.extraction import features_of
@@ -22,8 +22,8 @@ from sercl.features.wanted import wanted_of
 from sercl.models.encoders import Encoder
 from tests.features.fakes import FakeAudio, SlowAudio, some_audio, trainer
 from tests.features.rows import SPACE, fill, rows
+from tests.processes import gathered
 
-ROOT = Path(__file__).parents[2]
 FORK = multiprocessing.get_context("fork")
 
 
@@ -47,10 +47,10 @@ def shards(root: Path) -> set[Path]:
 def test_a_killed_writer_loses_no_finished_shard_and_the_next_run_does_the_rest(
     encoder: Encoder, tmp_path: Path, shard_bytes: None
 ) -> None:
-    data, limit = some_audio(30), time.monotonic() + 60
-    killed = FORK.Process(target=extract, args=(encoder, tmp_path, SlowAudio(data, pause=0.1)))
+    data = some_audio(30)
+    killed = FORK.Process(target=extract, args=(encoder, tmp_path, SlowAudio(data, most=4)))
     killed.start()
-    while len(shards(tmp_path)) < 4 and time.monotonic() < limit and killed.is_alive():
+    while len(shards(tmp_path)) < 4 and killed.is_alive():
         time.sleep(0.01)
     assert killed.pid is not None
     os.kill(killed.pid, signal.SIGKILL)
@@ -105,26 +105,39 @@ def test_writers_and_readers_of_one_space_do_not_disturb_each_other(tmp_path: Pa
     assert list(store.folder.glob(".*")) == []
 
 
-def in_two_processes(store: Path, encoder: Path, count: int, out: Path) -> list[Any]:
-    """Return the reports of both processes of `tests.features.extract`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.features.extract", str(store), str(encoder), str(count), str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(2)]
+def in_two_processes(store: Path, encoder: Encoder, count: int, place: Path) -> list[Any]:
+    """Extract in two processes; return what each reports.
+
+    What it encoded in a first run, in a second one, and in one without a store, and what it got; and the
+    message that a clip full of NaN is answered with.
+    """
+
+    def two() -> L.Trainer:
+        return trainer(devices=2, strategy="ddp")
+
+    def work(rank: int) -> list[Any]:
+        os.environ["LOCAL_RANK"] = str(rank)
+        report, config = list[Any](), FeatureConfig(dir=str(store))
+        for cache in (True, True, False):
+            data = SlowAudio(some_audio(count))
+            found = features_of(encoder, data, two(), config=config, cache=cache)
+            report.append({"encoded": data.encoded, "sum": float(found.stack(data.clips).double().sum())})
+        spoilt = some_audio(count)
+        spoilt.clips["utterance 3"].fill_(torch.nan)
+        spoilt.keys["utterance 3"] = "NaN"
+        with pytest.raises(FeatureError) as error:
+            features_of(encoder, spoilt, two(), config=config)
+        dist.barrier()  # the first process takes the temporary store with it
+        return [*report, str(error.value)]
+
+    return gathered(work, place)
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_store_of_one(wav2vec2: Path, encoder: Encoder, tmp_path: Path) -> None:
+def test_two_processes_give_the_store_of_one(encoder: Encoder, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     data = some_audio(20)
     single = features_of(encoder, data, trainer(), config=FeatureConfig(dir=str(one)))
-    first, second = in_two_processes(two, wav2vec2, 20, tmp_path)
+    first, second = in_two_processes(two, encoder, 20, tmp_path)
     parts = [set(report[0]["encoded"]) for report in (first, second)]
     assert parts[0]
     assert parts[1]

@@ -1,6 +1,7 @@
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_a_shard_is_written_when_it_has_many_rows(tmp_path: Path, monkeypatch: p
 
 def test_a_shard_is_written_when_it_is_old_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 15))
-    monkeypatch.setattr(writers.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(writers, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     fill(tmp_path, 3)
     assert len(keys_on_disk(tmp_path)[0]) == 2
 
