@@ -30,7 +30,7 @@ from tests.faults.disk import BROKEN, FULL, KILL, POWER, Disk, Fault, Pauses
 
 LIMIT = 200.0
 """Seconds after which a process is taken to hang: it gets SIGABRT, and prints where its threads are."""
-GRACE = 10.0
+GRACE = 60.0
 """Seconds that it has for that."""
 HUNG = 124
 """Exit code of a process that was killed for that, as of `timeout`."""
@@ -205,6 +205,7 @@ def _run(
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         for number in (1, 2):
             os.dup2(output, number)
+        faulthandler.disable()  # so that its handlers are set again: libraries such as Ray set their own
         faulthandler.enable(2)
         torch.set_num_threads(1)  # a forked process must not use the threads of its parent
         sys.stdout, sys.stderr = (

@@ -21,16 +21,22 @@ def careless(words):
     with open("out/a.txt", "wb", buffering=0) as file:  # noqa: PTH123 - as any library may
         file.write(b"one two three")
     Path("out/b").mkdir(exist_ok=True)
-    if words[0] == "slow":
-        time.sleep(0.3)
-    if words[0] == "loud":
-        raise RuntimeError("loud")
     return 0
 
 
-def harness(monkeypatch, folder, word="quiet"):
-    monkeypatch.setattr(rounds, "main", careless)
-    return Harness(Command((word,)), folder / "harness")
+def careful(words):
+    """A command that has its whole result or none at any moment, and takes some time."""
+    Path("new").mkdir(exist_ok=True)
+    Path("new/a.txt").write_text("one two three")
+    if not Path("out").exists():
+        Path("new").rename("out")
+    time.sleep(0.3)
+    return 0
+
+
+def harness(monkeypatch, folder, command=careless):
+    monkeypatch.setattr(rounds, "main", command)
+    return Harness(Command(("it",)), folder / "harness")
 
 
 def test_calls_are_counted_and_sampled(monkeypatch, tmp_path):
@@ -76,24 +82,46 @@ def test_an_error_of_the_disk_must_be_reported_well(monkeypatch, tmp_path, kind)
 
 
 def test_a_run_is_killed_at_moments(monkeypatch, tmp_path):
-    found = list(harness(monkeypatch, tmp_path, "slow").kills(5, random.Random(0)))
+    found = list(harness(monkeypatch, tmp_path, careful).kills(5, random.Random(0)))
     assert len(found) == 5
     assert [each.at for each in found] == sorted(each.at for each in found)
     assert all(each.lost is None for each in found)
 
 
+def when_begun(monkeypatch, begun):
+    """Let the moments of signals be counted from when the command has begun, and have written a file."""
+    whole = Process.wait
+
+    def wait(process, seconds=None):
+        while seconds is not None and not begun.exists():
+            assert whole(process, 0.01) == rounds.RUNNING
+        return whole(process, seconds)
+
+    monkeypatch.setattr(Process, "wait", wait)
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_must_not_end_in_a_traceback(monkeypatch, tmp_path, name):
+    begun = tmp_path / "begun"
+
+    def waiting(words):
+        if Path.cwd().name == "run" and not begun.exists():
+            begun.touch()
+            time.sleep(600)
+        return careless(words)
+
+    found = harness(monkeypatch, tmp_path, waiting)
+    when_begun(monkeypatch, begun)
     early = SimpleNamespace(randint=lambda *_: 1, uniform=lambda *_: 0.1)
-    (only,) = harness(monkeypatch, tmp_path, "slow").signals(name, 1, early)
+    (only,) = found.signals(name, 1, early)
     assert (only.lost is None) == (name != "Ctrl-C")
 
 
 def test_signals_come_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(rounds, "main", lambda words: time.sleep(20))
+    monkeypatch.setattr(rounds, "main", lambda words: time.sleep(600))
     ended = forked(["quiet"], tmp_path / "slow", after=0.2)
     assert ended.code == -signal.SIGKILL
-    assert ended.seconds < 10
+    assert ended.seconds >= 0.2
 
 
 def test_a_process_that_has_ended_gets_no_signal(tmp_path, monkeypatch):
