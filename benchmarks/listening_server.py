@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import statistics
 import sys
@@ -27,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sercl.errors import OutputError
+from sercl.launchers.ranks import free_port
 from sercl.listening.serving.app import application
 from sercl.listening.serving.app import run as serve
 from sercl.listening.serving.serve import ServeOptions, opened
@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--listeners", type=int, default=200)
     parser.add_argument("--items", type=int, default=40, help="of each listener")
     parser.add_argument("--pace", type=float, default=3.0, help="mean seconds from one answer to the next")
-    parser.add_argument("--kills", type=int, default=0, help="kill -9 at random moments, at least so many")
+    parser.add_argument("--kills", type=int, default=0, help="kill -9 at random moments, so often")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ class Load:
     def run(self) -> bool:
         """Run everything and print what came out; return whether something was wrong."""
         fake_listening_test(self.folder / "test", self.options.items // 2, 2, 2.0)
-        self.port = _free_port()
+        self.port, self.tokens = free_port(), _tokens(self.folder / "test", self.options.listeners)
         keeper = _keep_serving(self.folder / "test", self.port, self.options.listeners, self.folder / "pid")
         try:
             began = time.perf_counter()
@@ -90,32 +90,21 @@ class Load:
         return self._report(kills, seconds)
 
     async def _everyone(self) -> int:
-        tokens = await self._tokens()
-        randoms = [random.Random(f"{self.options.seed} {number}") for number in range(len(tokens))]
-        listeners = [asyncio.create_task(self._listener(*each)) for each in zip(tokens, randoms, strict=True)]
-        killer = asyncio.create_task(self._killer(listeners))
-        await asyncio.gather(*listeners)
-        return await killer
+        self.killed = asyncio.Event()
+        draws = [random.Random(f"{self.options.seed} {number}") for number in range(len(self.tokens))]
+        listeners = [self._listener(*each) for each in zip(self.tokens, draws, strict=True)]
+        kills, *_ = await asyncio.gather(self._kill(), *listeners)
+        return int(kills)
 
-    async def _tokens(self) -> list[str]:
-        path = self.folder / "test" / "answers" / DATABASE
-        for _ in range(600):
-            await asyncio.sleep(0.1)
-            if path.is_file():
-                with sqlite3.connect(path) as base:
-                    found = [token for (token,) in base.execute("SELECT token FROM links")]
-                if len(found) == self.options.listeners:
-                    return found
-        raise TimeoutError("the server did not start")
-
-    async def _killer(self, listeners: Sequence["asyncio.Task[None]"]) -> int:
+    async def _kill(self) -> int:
         """Kill the server as often as wanted, at random moments; return how often it was done."""
         draw, done = random.Random(self.options.seed), 0
-        while done < self.options.kills and not all(task.done() for task in listeners):
+        while done < self.options.kills:
             await asyncio.sleep(draw.uniform(0.3, 2.5))
             with contextlib.suppress(ProcessLookupError):  # it is being started
                 os.kill(self._server(), signal.SIGKILL)
                 done += 1
+        self.killed.set()
         return done
 
     def _server(self) -> int:
@@ -127,9 +116,12 @@ class Load:
         await client.get(f"/t/{token}/api/state")
         plan = json.loads(await client.post(f"/t/{token}/api/begin", {"language": "de"}))["plan"]
         await client.post(f"/t/{token}/api/background", BACKGROUND)
-        for item in (item for block in plan["blocks"] for item in block["items"]):
+        *_, last = items = [item for block in plan["blocks"] for item in block["items"]]
+        for item in items:
             await client.get(f"/t/{token}/audio/{item['key']}")
             await asyncio.sleep(draw.uniform(0.2, 1.8) * self.options.pace)
+            if item is last:  # so that nobody has finished before the last kill
+                await self.killed.wait()
             await self._answer(client, token, item["key"], draw)
         await client.post(f"/t/{token}/api/finish", {})
         client.close()
@@ -171,8 +163,7 @@ class Load:
         print(f"log: {entries} entries, whole, and as the database")
         for line in self.refused[:5]:
             print(f"refused: {line}", file=sys.stderr)
-        too_few = finished < self.options.listeners or kills < self.options.kills
-        return bool(lost or doubled or self.refused or too_few)
+        return bool(lost or doubled or self.refused or finished < self.options.listeners)
 
 
 class Client:
@@ -226,10 +217,10 @@ class Client:
             self.streams = None
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _tokens(test: Path, listeners: int) -> list[str]:
+    """Make the links of all listeners."""
+    with opened(test, ServeOptions(links=listeners)) as server:
+        return [row["token"] for row in server.base.execute("SELECT token FROM links")]
 
 
 def _cpu_seconds(process: int) -> float:
@@ -239,11 +230,11 @@ def _cpu_seconds(process: int) -> float:
 
 def _wait_for_end(answers: Path) -> None:
     """Wait until a server that was killed is gone."""
-    for _ in range(200):
+    for _ in range(1200):
         try:
             return check_free(answers)
         except OutputError:
-            time.sleep(0.05)
+            time.sleep(0.1)
     raise TimeoutError("the server did not end")
 
 

@@ -19,6 +19,9 @@ FLAGS = (
     "--disable-sync",
 )
 
+LIMIT = 120_000
+"""Milliseconds after which what is waited for is taken never to come."""
+
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
@@ -28,7 +31,7 @@ def chromium() -> Iterator["Browser"]:
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the path")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS), timeout=LIMIT)
         yield Browser(browser)
         browser.close()
 
@@ -45,6 +48,7 @@ class Browser:
         context = self._browser.new_context(  # type: ignore[attr-defined]
             viewport={"width": width, "height": 900}, color_scheme=scheme
         )
+        context.set_default_timeout(LIMIT)
         page, troubles = context.new_page(), []
         page.on("console", lambda message: troubles.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))

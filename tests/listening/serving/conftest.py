@@ -10,6 +10,7 @@ from sercl.listening import instructions
 from sercl.listening import protocol as protocols
 from sercl.listening.serving.serve import ServeOptions, opened
 from tests.listening.samples import protocol
+from tests.listening.serving.walk import one_browser
 
 SECONDS = 0.4
 
@@ -39,6 +40,13 @@ def folder(tmp_path):
     """A test folder that is ready to be served."""
     written(tmp_path / "test")
     return tmp_path / "test"
+
+
+@pytest.fixture(scope="module")
+def _one_browser():
+    """Keep a browser for all tests of a file."""
+    with one_browser():
+        yield
 
 
 @contextmanager

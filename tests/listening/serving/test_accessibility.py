@@ -8,7 +8,7 @@ from tests.listening.serving.walk import listener, running
 
 pytest.importorskip("uvicorn", reason="the extra `listen` is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_one_browser")]
 
 VIEWS = ((1280, 900, "light"), (360, 740, "dark"))
 

@@ -270,10 +270,10 @@ def test_what_is_sent_is_limited(folder):
             browser.post(path, content=b"{", headers={"Content-Type": "application/json"}).status_code == 422
         )
         assert browser.post(path, json=["list"]).status_code == 422
-        server.per_link.burst = server.per_link.rate = 1.0
+        server.per_link.burst, server.per_link.rate = 1.0, 1e-6
         codes = [browser.get(f"/t/{token}/api/state").status_code for _ in range(4)]
         assert codes[-1] == 429
-        server.per_address.burst = server.per_address.rate = 1.0
+        server.per_address.burst, server.per_address.rate = 1.0, 1e-6
         assert [browser.get("/t/guess/api/state").status_code for _ in range(3)][-1] == 429
 
 

@@ -4,7 +4,6 @@ import json
 import resource
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from sercl.launchers.ranks import free_port
 from sercl.listening.serving import journal, rows, sessions
 from sercl.listening.serving.store import DATABASE, LOG, Store, verify
 from sercl.testing.listening import fake_listening_test
@@ -25,12 +25,16 @@ from tests.listening.serving.test_store import answer, person, put
 
 pytest.importorskip("uvicorn", reason="the extra `listen` is not installed")
 
+LIMIT = 120
+"""Seconds after which a server is taken to hang."""
+
 SERVE = """
 import sys
 from pathlib import Path
 from sercl.listening.serving.app import application, run
 from sercl.listening.serving.serve import ServeOptions, opened
 with opened(Path(sys.argv[1]), ServeOptions(links=1)) as server:
+    print(server.base.execute("SELECT token FROM links").fetchone()["token"], flush=True)
     run(application(server), "127.0.0.1", int(sys.argv[2]))
 """
 
@@ -50,7 +54,7 @@ class Client:
 
     def _ask(self, request):
         try:
-            with urlopen(request, timeout=20) as reply:
+            with urlopen(request, timeout=LIMIT) as reply:
                 return reply.status, json.load(reply)
         except HTTPError as error:
             return error.code, json.load(error)
@@ -60,40 +64,25 @@ class Client:
 def process(tmp_path):
     """Yield (process that serves a test of 33 items, client of its one link)."""
     fake_listening_test(tmp_path / "test", 16, 2, 0.1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    own = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path / "test"), str(port)])
+    port = free_port()
+    words = [sys.executable, "-c", SERVE, str(tmp_path / "test"), str(port)]
+    own = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
-        token = one_token(tmp_path / "test" / "answers" / DATABASE, own)
-        browser = Client(f"http://127.0.0.1:{port}/t/{token}/api/")
+        browser = Client(f"http://127.0.0.1:{port}/t/{own.stdout.readline().strip()}/api/")
         wait_for(browser, own)
         yield own, browser
     finally:
         own.send_signal(signal.SIGINT)
-        own.wait(20)
-
-
-def one_token(path, own):
-    for _ in range(600):
-        assert own.poll() is None
-        time.sleep(0.1)
-        if path.is_file():
-            with closing(sqlite3.connect(path)) as base:
-                if base.execute("SELECT 1 FROM sqlite_master WHERE name = 'links'").fetchone():
-                    for (token,) in base.execute("SELECT token FROM links"):
-                        return token
-    raise TimeoutError
+        own.communicate(timeout=LIMIT)
 
 
 def wait_for(browser, own):
-    for _ in range(200):
+    while True:
         assert own.poll() is None
         try:
             return browser.get("state")
         except URLError:
             time.sleep(0.1)
-    raise TimeoutError
 
 
 def limit(own, size):
@@ -124,7 +113,7 @@ def test_a_disk_that_is_full_at_any_byte_loses_and_doubles_nothing(process, tmp_
     assert all(count >= 5 for count in failed.values()), failed
     assert browser.post("finish", {})[0] == 200
     own.send_signal(signal.SIGINT)
-    own.wait(20)
+    own.wait(LIMIT)
     verify(folder)
     with closing(sqlite3.connect(folder / DATABASE)) as base:
         found = [id for (id,) in base.execute("SELECT id FROM answers ORDER BY id")]
@@ -160,12 +149,14 @@ def test_a_clock_that_is_set_back_changes_only_the_times(folder, monkeypatch):
 
 
 def test_files_that_are_copied_while_answers_come_in_open_again(tmp_path):
-    folder, done, stop = tmp_path / "answers", [], threading.Event()
+    """Of a moment at which SQLite moves its log into its database, only `sercl listen backup` has one."""
+    folder, done, allowed = tmp_path / "answers", [], threading.Semaphore(0)
     with Store(folder) as store:
         put(store, *person(0))
 
         def write():
-            while not stop.is_set():
+            for _ in range(10 * 12):
+                allowed.acquire()
                 put(store, answer(0, f"{len(done):06d}"))
                 done.append(f"0-{len(done):06d}")
 
@@ -173,8 +164,9 @@ def test_files_that_are_copied_while_answers_come_in_open_again(tmp_path):
         writer.start()
         try:
             for number in range(12):
-                while len(done) < 20 * (number + 1) and writer.is_alive():
-                    time.sleep(0.01)
+                allowed.release(10)
+                while len(done) < 10 * number + 4 and writer.is_alive():
+                    time.sleep(0.001)
                 before, copy = len(done), tmp_path / f"copy-{number}"
                 copy.mkdir()
                 for name in (DATABASE, f"{DATABASE}-wal", LOG):  # the log last: it is what counts
@@ -186,5 +178,5 @@ def test_files_that_are_copied_while_answers_come_in_open_again(tmp_path):
                 assert found == [f"0-{place:06d}" for place in range(len(found))]
                 assert len(found) >= before
         finally:
-            stop.set()
+            allowed.release(10 * 12)
             writer.join()

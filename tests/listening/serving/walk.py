@@ -3,12 +3,12 @@
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from tests.browser import chromium
+from tests.browser import LIMIT, chromium
 
 
 @contextmanager
@@ -16,17 +16,19 @@ def running(app):
     """Serve an application on a free port; yield its address."""
     import uvicorn
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+        thread = threading.Thread(target=server.run, args=([own],), daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        try:
+            yield f"http://127.0.0.1:{own.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager
@@ -204,15 +206,30 @@ class Walk:
         return self.page.locator("output.code").inner_text()
 
 
+_KEPT = []
+"""The browser that is kept, if any."""
+
+
+@contextmanager
+def one_browser():
+    """Keep a browser for all listeners of a block: to start one takes seconds."""
+    with chromium() as browser:
+        _KEPT.append(browser)
+        try:
+            yield
+        finally:
+            _KEPT.clear()
+
+
 @contextmanager
 def listener(address, shots=None, **context):
-    """Yield a walk that has just opened an address."""
-    with chromium() as browser:
+    """Yield a walk that has just opened an address, in the browser that is kept, or in one of its own."""
+    with nullcontext(*_KEPT) if _KEPT else chromium() as browser:
         where = browser._browser.new_context(
             **{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **context}
         )
         walk = Walk(where.new_page(), shots)
-        walk.page.set_default_timeout(8000)
+        walk.page.set_default_timeout(LIMIT)
         walk.page.goto(address)
         yield walk
         where.close()
