@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -74,12 +73,10 @@ def test_mistakes_are_found_from_the_table(line: str, message: str | None) -> No
 
 
 def test_nothing_heavy_is_imported_for_it() -> None:
-    begin = time.perf_counter()
     result = run_apart(["fit", "--data", "EmoDB", "--data.rooot", "x"])
     assert result.returncode == 2
     assert "torch" not in result.stderr.splitlines()[-1]
     assert "unknown option --data.rooot" in result.stderr
-    assert time.perf_counter() - begin < 10  # under a second on a machine that does nothing else
 
 
 def test_a_bad_manifest_is_named_at_once(tmp_path: Path) -> None:
