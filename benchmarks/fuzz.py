@@ -63,6 +63,8 @@ with _covered():
 
 MOST_CLOCK = 60.0
 """Seconds by the clock for one file: a reader may wait in code that is not Python, where no limit is seen."""
+_START = 120.0
+"""Seconds by the clock until the first file: the parser's valid file is written and read before."""
 _SEEDS = 100
 """Mutated files with which atheris begins, beside the valid one."""
 _FORK = get_context("fork")  # the imports take seconds
@@ -145,13 +147,13 @@ def _in_a_process(work: Work) -> Tally:
     process = _FORK.Process(target=_send_tally, args=(work, theirs))
     process.start()
     theirs.close()
-    latest = Tally(work.name)
+    latest, most = Tally(work.name), _START
     try:
-        while ours.poll(MOST_CLOCK):
-            latest = ours.recv()
+        while ours.poll(most):
+            latest, most = ours.recv(), MOST_CLOCK
             if latest.is_done:
                 return latest
-        ended = f"no end after {MOST_CLOCK:g} s by the clock"
+        ended = f"no end after {most:g} s by the clock"
     except EOFError:  # it has ended
         process.join()
         ended = f"the process ended with exit code {process.exitcode}"
@@ -168,7 +170,7 @@ def _send_tally(work: Work, pipe: Connection) -> None:
 
 
 def _tally(work: Work, send: Callable[[Tally], None]) -> None:
-    """Give files to one parser for so many seconds; send the tally after each, and as done in the end."""
+    """Give files to one parser for so many seconds; send the tally before each, and as done in the end."""
     parser, draw = PARSERS[work.name], random.Random(f"{work.seed} {work.name}")
     tally, current = Tally(work.name), work.keep / f"{work.name}-ended"
     warnings.simplefilter("ignore")
@@ -179,8 +181,8 @@ def _tally(work: Work, send: Callable[[Tally], None]) -> None:
 
     def attempt(content: bytes) -> None:
         current.write_bytes(content)
-        _try(tally, path, content, parser, work.keep)
         send(tally)
+        _try(tally, path, content, parser, work.keep)
 
     def finish() -> None:
         folder.cleanup()

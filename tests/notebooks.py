@@ -19,7 +19,9 @@ def execute(notebook: Path, folder: Path) -> NotebookNode:
     # `sercl` in a cell of the shell is that of the Python that runs this.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     resources = {"metadata": {"path": folder}}
-    NotebookClient(content, timeout=120, kernel_name="python3", resources=resources).execute()
+    NotebookClient(
+        content, timeout=600, startup_timeout=300, kernel_name="python3", resources=resources
+    ).execute()
     return content
 
 

@@ -55,7 +55,7 @@ def test_threads_work_while_a_result_is_used() -> None:
 
     results = ahead(work, range(3), 1)
     assert next(results) == 0
-    assert started.wait(5)
+    assert started.wait(120)
     results.close()
 
 

@@ -95,12 +95,12 @@ with atomic_path(sys.argv[1]) as temporary:
     started, start = os.pipe()
     if os.fork() == 0:  # a worker, which outlives its parent for a while
         os.write(start, b"1")
-        time.sleep(30)
+        time.sleep(600)
         os._exit(0)
     os.read(started, 1)  # from here on, the worker has let go of the file
     temporary.write_text("half")
     print("writing", flush=True)
-    time.sleep(30)
+    time.sleep(600)
 """
 
 

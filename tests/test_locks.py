@@ -14,7 +14,7 @@ from sercl.locks import locked
 
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -16,7 +16,7 @@ def run(words, error, folder):
     (folder / "torchaudio" / "__init__.py").write_text(f"raise {error!r}\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, timeout=120, env=environment
+        [sys.executable, *words], capture_output=True, text=True, check=False, timeout=300, env=environment
     )
 
 

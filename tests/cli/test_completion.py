@@ -31,7 +31,7 @@ def complete(path: Path, *words: str, folder: Path | None = None) -> set[str]:
     quoted = " ".join(f"'{word}'" for word in ("sercl", *words))
     ask = ASK.format(script=path, words=quoted, last=len(words))
     answer = subprocess.run(
-        ["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=20, cwd=folder or path.parent
+        ["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=99, cwd=folder or path.parent
     )
     return set(answer.stdout.split())
 
@@ -82,7 +82,7 @@ def test_every_shell_has_a_script_that_it_can_read(shell: str, tmp_path: Path) -
     path.write_text(text, encoding="utf-8")
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed: its script is not run")
-    subprocess.run([shell, "-n", str(path)], check=True, timeout=20)
+    subprocess.run([shell, "-n", str(path)], check=True, timeout=300)
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ for path in {paths!r}:
 def run_imports(paths: list[str], **environment: str) -> list[str]:
     command = [sys.executable, "-c", IMPORTS.format(paths=paths)]
     result = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env={"PATH": "", **environment}
+        command, capture_output=True, text=True, check=False, timeout=300, env={"PATH": "", **environment}
     )
     return result.stdout.splitlines() or result.stderr.splitlines()[-1:]
 

@@ -11,7 +11,7 @@ Report = Callable[[int], None]
 
 
 def test_results_come_in_order_from_several_threads() -> None:
-    both = threading.Barrier(2, timeout=20)  # passes only if two pieces are at work at the same time
+    both = threading.Barrier(2, timeout=120)  # passes only if two pieces are at work at the same time
 
     def work(piece: int, report: Report) -> tuple[int, int]:
         both.wait()
@@ -39,16 +39,14 @@ def test_an_error_halts_the_others() -> None:
         if piece == 1:
             raise ValueError("piece 1")
         try:
-            for _ in range(2000):
+            while True:
                 time.sleep(0.005)
                 report(1)
         except BaseException:
             halted.set()
             raise
 
-    begin = time.perf_counter()
     with pytest.raises(ValueError, match="piece 1"):
         side_by_side(work, [0, 1, 2, 3], 2, lambda _: None)
     assert halted.is_set()
-    assert time.perf_counter() - begin < 5
     assert torch.get_num_threads() >= 1
