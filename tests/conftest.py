@@ -25,6 +25,8 @@ os.environ.pop("COLUMNS", None)
 # Two or more xdist workers on a small machine must not each take every core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# By default Ray gives its workers so low a priority that any other work of the machine stops them.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # It warns if it has looked for fonts, in the new cache below, for some seconds.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
