@@ -29,7 +29,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")
 # It warns if it has looked for fonts, in the new cache below, for some seconds.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-# A background job of a shell ignores Ctrl-C, as does what it starts: tests would wait for what is interrupted.
+# A background job of a shell ignores Ctrl-C, and so does what it starts: tests would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

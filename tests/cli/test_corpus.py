@@ -98,7 +98,7 @@ def test_inspect_prints_what_it_finds(emodb: Path, capsys: pytest.CaptureFixture
     assert text.startswith("EmoDB: 28 utterances, 2 speakers, de, ")
     assert "Problems: 1 unreadable" in text
     assert damaged.name in text
-    assert "Known: ten sentences, each spoken in every emotion" in text
+    assert "Known of the whole corpus: ten sentences, each spoken in every emotion" in text
 
 
 def test_inspect_prints_json_and_nothing_else(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,8 +23,10 @@ def test_pavoque_s_text_gives_its_styles_away(tmp_path, capsys):
     root = fake_corpus("PAVOQUE", tmp_path / "pavoque", per_emotion=12, seconds=0.15)
     shown = inspected(capsys, "PAVOQUE", root)
     assert "neutral shares no text with the other emotions (score 1.00)" in shown
-    assert "Known: neutral uses other sentences than the rest: text and style are confounded" in shown
-    assert "Known: one speaker: all scores are speaker-dependent" in shown
+    assert (
+        "Known of the whole corpus: neutral uses other sentences than the rest: text and style are" in shown
+    )
+    assert "Known of the whole corpus: one speaker: all scores are speaker-dependent" in shown
 
 
 def test_a_corpus_without_a_trap_is_not_accused(tmp_path, capsys):

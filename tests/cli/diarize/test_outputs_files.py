@@ -149,13 +149,13 @@ def test_stretches_without_speech_are_marked(diarizer, tmp_path):
     assert [segment["emotion"] for segment in item["segments"]] == ["neutral"]
 
 
-def test_a_classifier_is_refused_and_says_what_to_ask_it_with(classifier, diarizer, wav, capsys):
+def test_a_classifier_is_refused_and_says_what_to_ask_it_with(classifier, diarizer, wav, emodb, capsys):
     assert run(classifier, wav("a.wav")) == 1
     assert "this is a classification checkpoint, not diarization. Use it with `sercl predict`" in flat(capsys)
     assert main(["predict", str(diarizer / "best.ckpt"), str(wav("a.wav"))]) == 1
     assert "Use it with `sercl diarize`" in flat(capsys)
-    here = str(diarizer)  # any folder: the checkpoint is refused first
-    assert main(["test", "--ckpt", str(diarizer / "best.ckpt"), "--data", "EmoDB", "--data.root", here]) == 1
+    data = ["--data", "EmoDB", "--data.root", emodb]
+    assert main(["test", "--ckpt", str(diarizer / "best.ckpt"), *data]) == 1
     assert "a diarization checkpoint, not classification" in flat(capsys)
 
 

@@ -40,7 +40,7 @@ with opened(Path(sys.argv[1]), ServeOptions(links=1)) as server:
 
 
 class Client:
-    """Asks the server, and returns status and content."""
+    """Asks the server, and returns status and content; as pages do, it waits where it has asked too often."""
 
     def __init__(self, base):
         self.base = base
@@ -57,7 +57,10 @@ class Client:
             with urlopen(request, timeout=LIMIT) as reply:
                 return reply.status, json.load(reply)
         except HTTPError as error:
-            return error.code, json.load(error)
+            if error.code != 429:
+                return error.code, json.load(error)
+            time.sleep(int(error.headers["Retry-After"]))
+            return self._ask(request)
 
 
 @pytest.fixture
