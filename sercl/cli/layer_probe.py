@@ -121,7 +121,6 @@ def _check_own_probes(cli: Cli, model: Any) -> None:
 
 @contextmanager
 def _claimed(cli: Cli) -> Iterator[Path]:
-
     config = cli.config
     folder = Path(config["out"] or probe_folder(config))
     if not is_first():
@@ -164,7 +163,6 @@ def probe_options(cli: Cli) -> LayerProbeOptions:
 
 
 def _keep(cli: Cli, folds: list[Any], folder: Path) -> None:
-
     if cli.config["overwrite"]:
         make_folder(folder, fresh=True)
     cli.save_config(folder / CONFIG)

@@ -113,7 +113,6 @@ def _write_exclusions(exclusions: Exclusions, out: Path) -> None:
 
 
 def _show(found: Imported, exclusions: Exclusions | None, out: Path, as_json: bool) -> None:
-
     content = {**content_of(found), "out": str(out)}
     if as_json:
         print(json_text({**content, "exclusions": exclusions and exclusions.to_dict()}, indent=2))
