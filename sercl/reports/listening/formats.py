@@ -22,11 +22,11 @@ from sercl.reports.listening.tables import (
     claims_table,
     contrasts_table,
     errors_table,
+    filled,
     groups_table,
     mixed_table,
     models_table,
     sections,
-    without_unknown,
     worth_table,
 )
 from sercl.reports.listening.wording import summary
@@ -42,7 +42,7 @@ def terminal_report(own: Comparison, only_claims: bool = False) -> RenderableTyp
     tables = [groups_table(own), models_table(own), errors_table(own), worth_table(own), contrasts_table(own)]
     tables += [mixed_table(own), *sections(own).get(SEGMENTS_HEADING, []), claims_table(own)]
     notes = [Text(f"Note: {note}", "dim") for note in own.notes]
-    return Group(*(drawn(without_unknown(table)) for table in tables if table.rows), *notes)
+    return Group(*map(drawn, filled(tables)), *notes)
 
 
 def write_report(own: Comparison, folder: Path, title: str, facts: Facts, command: str) -> list[Path]:

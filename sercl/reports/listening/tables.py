@@ -1,6 +1,6 @@
 """The tables of a comparison of listeners, for every format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sercl.listening.comparison.compare import Comparison
@@ -437,14 +437,15 @@ def sections(own: Comparison) -> dict[str, list[TextTable]]:
         ],
         "Claims": [claims_table(own)],
     }
-    filled = {
-        heading: [without_unknown(table) for table in tables if table.rows]
-        for heading, tables in found.items()
-    }
-    return {heading: tables for heading, tables in filled.items() if tables}
+    return {heading: shown for heading, tables in found.items() if (shown := filled(tables))}
 
 
-def without_unknown(table: TextTable) -> TextTable:
+def filled(tables: Iterable[TextTable]) -> list[TextTable]:
+    """Return those of some tables that have rows, without columns of which nothing is known."""
+    return [_without_unknown(table) for table in tables if table.rows]
+
+
+def _without_unknown(table: TextTable) -> TextTable:
     """Return a table without columns that are unknown in every row, such as Hu where only rates are given."""
     kept = [
         index
