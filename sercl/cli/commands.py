@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, Command] = {
         words=("bash", "zsh", "fish"),
     ),
     "fit": _trains(
-        "sercl.cli.folds:fit_main", pages.FIT, "Train a classifier on one corpus, or on a pair of languages"
+        "sercl.cli.folds:main", pages.FIT, "Train a classifier on one corpus, or on a pair of languages"
     ),
     "validate": _trains(
         "sercl.cli.test:validate", pages.VALIDATE, "Evaluate a checkpoint on the validation part"
@@ -150,7 +150,7 @@ COMMANDS: Mapping[str, Command] = {
         files=True,
         needs_words=True,
     ),
-    "diarize fit": _trains("sercl.cli.folds:diarize_main", pages.DIARIZE_FIT),
+    "diarize fit": _trains("sercl.cli.diarize.folds:main", pages.DIARIZE_FIT),
     "diarize evaluate": Command(
         target="sercl.cli.diarize.evaluate:main", page=pages.DIARIZE_EVALUATE, files=True, is_heavy=True
     ),

@@ -45,12 +45,13 @@ from sercl.studies.cross_eval.analysis.analysis import analyse
 from sercl.studies.cross_eval.cells import Study
 from sercl.studies.cross_eval.plan.corpora import study_root
 from sercl.studies.cross_eval.plan.options import StudyOptions
-from sercl.studies.cross_eval.run.results import LOG, cell_folder
+from sercl.studies.cross_eval.run.results import cell_folder
 from sercl.studies.cross_eval.run.session import Failures, Session, run_pending
 from sercl.studies.cross_eval.run.works import Pending, of_pending
 from sercl.studies.cross_eval.study_file import study_to_dict
 from sercl.studies.heads.config import ProbeOptions
 from sercl.studies.results.groups import check_groups
+from sercl.studies.results.records import LOG
 from sercl.studies.training.results import environment
 from sercl.studies.training.trainers import TRAINER_DEFAULTS, TrainerOptions, quieten
 from sercl.tasks.base import EncoderTask

@@ -1,6 +1,5 @@
 """`sercl fit` and `sercl diarize fit` on all folds, and with several seeds: one run for each, one result."""
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,7 @@ import yaml
 from jsonargparse import Namespace
 
 from sercl.cli import fit
-from sercl.cli.console import EscapingConsole, from_here, progress, stdout
-from sercl.cli.diarize import fit as diarize_fit
+from sercl.cli.console import EscapingConsole, progress, stdout
 from sercl.cli.lightning import Cli
 from sercl.cli.run_checks import check_final, check_seed, devices_of_each
 from sercl.cli.run_folder import make_folder
@@ -26,17 +24,15 @@ from sercl.json_text import json_text
 from sercl.launchers import LaunchConfig, Work, get_launcher, on_devices
 from sercl.reports.forgetting import forgetting_text
 from sercl.reports.results import confusion_figure, confusion_text, folds_table, results_table
-from sercl.studies.cross_eval.run.results import LOG
-from sercl.studies.diarization import results as diarizers
 from sercl.studies.results.predictions import PREDICTIONS
-from sercl.studies.results.records import CONFIG, RESULTS
+from sercl.studies.results.records import CONFIG, LOG, RESULTS
 from sercl.studies.training.final import add_estimate, final_config
 from sercl.studies.training.folds import FoldRun, first_index, has_all, is_done, planned, pool, with_fold
 from sercl.studies.training.results import RunResults, read, save
+from sercl.studies.training.stages import StageResult
 from sercl.tasks.checkpoint_paths import FINAL
 from sercl.tasks.sharding import check_shardable
 
-Results = RunResults | diarizers.DiarizationResults
 Failures = Mapping[FoldRun, str]
 """Training -> why it failed."""
 
@@ -49,34 +45,27 @@ class Command:
         check: Raises for options with which no fold could be trained, and prepares what all folds share.
         train: Trains one fold, as the arguments of the process say.
         finish: Scores all folds together, and shows the results.
-        read: Returns the results in a folder: of one training, or of all together.
+        stages: Returns what each stage of one training did, from its folder.
+        scores: Returns every score of all folds together from their folder, as plain data.
     """
 
     check: Callable[[Cli], None]
     train: Callable[[], int]
     finish: Callable[[Cli, Path, Sequence[FoldRun], float], None]
-    read: Callable[[Path], Results]
+    stages: Callable[[Path], Sequence[StageResult]]
+    scores: Callable[[Path], dict[str, Any]]
 
 
-def fit_main() -> int:
+def main() -> int:
     """Run `sercl fit` with the arguments of the process; 1 if a fold failed."""
     cli = Cli("fit")
-    if not _is_several(cli):
+    if not is_several(cli):
         fit.run(cli)
         return 0
-    return run(cli)
+    return run(cli, _FIT)
 
 
-def diarize_main() -> int:
-    """Run `sercl diarize fit` with the arguments of the process; 1 if a fold failed."""
-    cli = diarize_fit.parse()
-    if not _is_several(cli):
-        diarize_fit.run(cli)
-        return 0
-    return run(cli)
-
-
-def _is_several(cli: Cli) -> bool:
+def is_several(cli: Cli) -> bool:
     """Return whether a command line asks for several trainings.
 
     Raises:
@@ -104,9 +93,9 @@ def _plain(cli: Cli) -> dict[str, Any]:
     return content
 
 
-def run(cli: Cli) -> int:
+def run(cli: Cli, command: Command) -> int:
     """Train every fold that has no results yet, and score all of them together; 1 if one failed."""
-    begin, command = time.perf_counter(), _COMMANDS[cli.command]
+    begin = time.perf_counter()
     _check(cli)
     with fit.claimed(cli) as folder:
         text, plain = cli.config_text(), _plain(cli)
@@ -126,7 +115,7 @@ def run(cli: Cli) -> int:
         write_text(folder / CONFIG, text)
         if command.train is fit.main:
             fit.extract_features_of(cli.task, cli)
-        failures = _train(cli, folder, _missing(folder, runs, plain), _devices(plain))
+        failures = _train(cli, command, folder, _missing(folder, runs, plain), _devices(plain))
         if not failures:
             command.finish(cli, folder, runs, time.perf_counter() - begin)
         if not failures and cli.config["final"]:
@@ -214,12 +203,14 @@ def _config_of(run: FoldRun, plain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun], devices: int) -> dict[FoldRun, str]:
+def _train(
+    cli: Cli, command: Command, folder: Path, missing: Sequence[FoldRun], devices: int
+) -> dict[FoldRun, str]:
     """Train, each on some devices, and return the trainings that failed, with their errors."""
     if not missing:
         return {}
     by_name = {run.folder: run for run in missing}
-    works = [_work(cli, folder / run.folder, run.folder, devices) for run in missing]
+    works = [_work(cli, command, folder / run.folder, run.folder, devices) for run in missing]
     failures = {}
     launcher = get_launcher(LaunchConfig(jobs=cli.config["jobs"]), devices)
     # Work in this process has its output redirected to a log: the bar stays on the terminal.
@@ -231,8 +222,9 @@ def _train(cli: Cli, folder: Path, missing: Sequence[FoldRun], devices: int) -> 
     return failures
 
 
-def _work(cli: Cli, folder: Path, name: str, devices: int) -> Work:
-    call, log = partial(train_one, cli.command, folder, cli.config["no_cache"]), folder / LOG
+def _work(cli: Cli, command: Command, folder: Path, name: str, devices: int) -> Work:
+    call = partial(train_one, cli.command, folder, cli.config["no_cache"], command.train)
+    log = folder / LOG
     return Work(name, on_devices(call, devices, log), log)
 
 
@@ -243,27 +235,27 @@ def _train_final(
     own = FoldRun(runs[0].seed, 0, FINAL)
     defaults = cli.parser.get_defaults()
     selection = {group: defaults[group].as_dict() for group in ("early_stopping", "checkpoint")}
-    stages = [command.read(folder / run.folder).stages for run in runs]
+    stages = [command.stages(folder / run.folder) for run in runs]
     config, path = final_config(plain, stages, own.seed, selection), folder / FINAL / CONFIG
     if not path.is_file() or read_yaml(path) != config:  # the folds have chosen anew
         make_folder(folder / FINAL, fresh=True)
         write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    if failures := _train(cli, folder, [] if is_done(folder / FINAL) else [own], _devices(plain)):
+    if failures := _train(cli, command, folder, [] if is_done(folder / FINAL) else [own], _devices(plain)):
         return failures
-    found = add_estimate(folder / FINAL, _scores(command.read(folder)))
+    found = add_estimate(folder / FINAL, command.scores(folder))
     if not cli.config["json"]:
         _show_final(folder / FINAL, found)
     return {}
 
 
-def _scores(results: Results) -> dict[str, Any]:
-    """Return every score of all folds together, as plain data."""
-    if isinstance(results, RunResults):
-        names, content = results.scores.averages, results.scores.to_dict()
-    else:
-        whole = results.systems[0].scores
-        names, content = whole.named, whole.to_dict()
-    return {name: content[name] for name in names}
+def _stages(folder: Path) -> Sequence[StageResult]:
+    return read(folder).stages
+
+
+def _scores(folder: Path) -> dict[str, Any]:
+    scores = read(folder).scores
+    content = scores.to_dict()
+    return {name: content[name] for name in scores.averages}
 
 
 def _show_final(folder: Path, found: Mapping[str, Any]) -> None:
@@ -277,19 +269,20 @@ def _show_final(folder: Path, found: Mapping[str, Any]) -> None:
     )
 
 
-def train_one(command: str, folder: Path, no_cache: bool) -> None:
+def train_one(command: str, folder: Path, no_cache: bool, train: Callable[[], int]) -> None:
     """Train one fold with the configuration in its folder, or continue where it was stopped.
 
     Args:
         command: "fit" or "diarize fit".
         folder: Folder of the fold.
         no_cache: Whether everything is checked and computed again.
+        train: Trains as the arguments of the process say.
     """
     before = sys.argv
     words = ["-c", str(folder / CONFIG), "--out", str(folder), "--resume"]
     sys.argv = [f"sercl {command}", *words, *(["--no-cache"] if no_cache else [])]
     try:
-        _COMMANDS[command].train()
+        train()
     finally:
         sys.argv = before
 
@@ -312,11 +305,6 @@ def _report(cli: Cli, folder: Path, runs: Sequence[FoldRun], failures: Failures)
 
 def _check_fit(cli: Cli) -> None:
     fit.check(cli)
-
-
-def _check_diarize_fit(cli: Cli) -> None:
-    diarize_fit.check_data(cli)
-    diarize_fit.check(cli)
 
 
 def _finish_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
@@ -347,21 +335,4 @@ def _counted(runs: Sequence[FoldRun]) -> str:
     return several + (f", mean of {seeds} seeds" if seeds > 1 else "")
 
 
-def _finish_diarize_fit(cli: Cli, folder: Path, runs: Sequence[FoldRun], seconds: float) -> None:
-    """Evaluate the diarizers of all folds together, as `sercl diarize evaluate` does."""
-    from sercl.cli.diarize import evaluate  # which `sercl fit` does not need
-
-    checkpoints = [str(folder / run.folder / "best.ckpt") for run in runs]
-    words = [*checkpoints, "--out", str(folder), *(["--json"] if cli.config["json"] else [])]
-    words += ["--group_by", *cli.group_by] if cli.group_by else []
-    evaluate.run(evaluate.parse(words))
-    if not cli.config["json"]:
-        named = " ".join(shlex.quote(str(from_here(Path(path)))) for path in checkpoints)
-        stdout.print("Choose post-processing on the validation clips of each fold:", soft_wrap=True)
-        stdout.print(f"  sercl diarize evaluate {named} --tune", soft_wrap=True)
-
-
-_COMMANDS: Mapping[str, Command] = {
-    "fit": Command(_check_fit, fit.main, _finish_fit, read),
-    "diarize fit": Command(_check_diarize_fit, diarize_fit.main, _finish_diarize_fit, diarizers.read),
-}
+_FIT = Command(_check_fit, fit.main, _finish_fit, _stages, _scores)

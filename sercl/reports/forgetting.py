@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sercl.reports.run_comparison import difference_in_words, scores_side_by_side
+from sercl.reports.paired import difference_in_words, scores_side_by_side
 from sercl.studies.results.forgetting import Forgetting
 
 NAMES = ("Before", "After")

@@ -9,17 +9,15 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from sercl.counting import count
-from sercl.metrics.functional.classification import AVERAGES
 from sercl.metrics.functional.clusters import MIN_SPEAKERS
-from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.reports.cross_eval.wording import condition_name, p_value, points, points_interval, score_text
 from sercl.reports.groups import group_tables
-from sercl.reports.results import average_interval, average_text, recalls_of_a_guess
+from sercl.reports.paired import difference_in_words, in_brackets, scores_side_by_side
+from sercl.reports.results import recalls_of_a_guess
 from sercl.reports.style import drawn, table
 from sercl.studies.comparison import Compared, GroupCompared, RunComparison
 from sercl.studies.cross_eval.cells import Condition
 from sercl.studies.results.groups import Grouping
-from sercl.studies.results.paired import Paired
 from sercl.studies.results.scores import Score
 
 
@@ -91,67 +89,6 @@ def _value(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def scores_side_by_side(
-    first: Mapping[str, Score], second: Mapping[str, Score], names: tuple[str, str] = ("A", "B")
-) -> RenderableType:
-    """Return a row per average and recall, with the intervals of both.
-
-    Args:
-        first: Name -> score, as of `score_confusions`.
-        second: The same names.
-        names: What the two are called.
-    """
-    grid = table("Score, % (95 %)", *names, numbers=names)
-    for name, own in first.items():
-        title = AVERAGES[name].title if name in AVERAGES else f"Recall of {name.removeprefix('recall/')}"
-        style = "bold" if name == "uar" else ""
-        grid.add_row(
-            *(Text(text, style) for text in (title, *(_score(name, each) for each in (own, second[name]))))
-        )
-    return grid
-
-
-def _score(name: str, score: Score) -> str:
-    if name not in AVERAGES:
-        return score_text(score)
-    return f"{average_text(name, score.value)}{_in_brackets(average_interval(name, score))}"
-
-
-def difference_in_words(paired: Paired, names: tuple[str, str] = ("A", "B")) -> str:
-    """Return the difference of UAR with its paired test, a line each.
-
-    Args:
-        paired: The second minus the first.
-        names: What the two are called.
-    """
-    score, test = paired.difference, paired.test
-    shared = count(paired.utterances, "utterance")
-    lines = [
-        f"Both were tested on {shared}; their predictions differ for {paired.differ:,} of them.",
-        f"{names[1]} - {names[0]}: UAR {points(score.value)} points{_in_brackets(points_interval(score))}.",
-    ]
-    if test is not None:
-        kind = "every exchange" if test.exact else "random exchanges"
-        who = f"{test.count} {test.unit}"
-        lines.append(
-            f"Permutation test, {kind} of the predictions of {who}: p = {p_value(test.p)}. The interval "
-            f"is from the same test."
-        )
-        if test.smallest > SIGNIFICANT:
-            lines.append(
-                f"With {who} no difference can reach p below {test.smallest:.3f}, and there is no 95 % "
-                "interval."
-            )
-    if paired.mcnemar is not None:
-        p = p_value(paired.mcnemar)
-        lines.append(f"McNemar's test of accuracy, treating utterances as independent: p = {p}.")
-    return "\n".join(lines)
-
-
-def _in_brackets(text: str) -> str:
-    return f" ({text})" if text else ""
-
-
 def _left_out(row: Compared) -> list[Text]:
     notes = []
     if row.only_first or row.only_second:
@@ -210,7 +147,7 @@ def _conditions(rows: Sequence[Compared]) -> RenderableType:
             condition_name(row.condition) if row.condition else "",
             score_text(row.first["uar"]),
             score_text(row.second["uar"]),
-            f"{points(paired.difference.value)}{_in_brackets(points_interval(paired.difference))}",
+            f"{points(paired.difference.value)}{in_brackets(points_interval(paired.difference))}",
             p_value(paired.p_holm),
             f"{paired.differ:,} of {paired.utterances:,}",
         )
@@ -231,7 +168,7 @@ def _groups(groups: Sequence[GroupCompared]) -> list[RenderableType]:
             own.value,
             score_text(own.first),
             score_text(own.second),
-            f"{points(difference.value)}{_in_brackets(points_interval(difference))}",
+            f"{points(difference.value)}{in_brackets(points_interval(difference))}",
             p_value(own.paired.p_holm),
             f"{own.paired.utterances:,}",
         )

@@ -356,11 +356,11 @@ def test_a_failed_fold_leaves_the_others_and_resume_trains_it(words, tmp_path, m
     folder, train = tmp_path / "run", folds.train_one
     called = []
 
-    def failing(command, own, no_cache):
+    def failing(command, own, *given):
         called.append(own.name)
         if own.name == "fold-1" and len(called) < 4:
             raise RuntimeError("out of luck")
-        train(command, own, no_cache)
+        train(command, own, *given)
 
     monkeypatch.setattr(folds, "train_one", failing)
     assert main(all_folds(words, folder)) == 1
@@ -380,11 +380,11 @@ def test_ctrl_c_ends_the_whole_and_resume_goes_on(words, tmp_path, monkeypatch, 
     folder, train = tmp_path / "run", folds.train_one
     called = []
 
-    def interrupted(command, own, no_cache):
+    def interrupted(command, own, *given):
         called.append(own.name)
         if len(called) == 2:
             raise KeyboardInterrupt
-        train(command, own, no_cache)
+        train(command, own, *given)
 
     monkeypatch.setattr(folds, "train_one", interrupted)
     assert main(all_folds(words, folder)) == 130

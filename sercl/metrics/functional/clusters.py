@@ -1,6 +1,6 @@
 """Which utterances are resampled together: those of a speaker, if speakers are known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,13 @@ def can_cluster(speakers: Sequence[str | None]) -> bool:
     """Return whether every utterance has a speaker and there are at least `MIN_SPEAKERS` of them."""
     names = set(speakers)
     return None not in names and len(names) >= MIN_SPEAKERS
+
+
+def numbered(names: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the index of each name among the different ones, `[n]`, and these in order of appearance."""
+    place: dict[str, int] = {}
+    indices = [place.setdefault(name, len(place)) for name in names]
+    return np.array(indices, dtype=np.int64), list(place)
 
 
 def cluster_confusions(

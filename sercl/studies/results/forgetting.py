@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from math import nan
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sercl.studies.results.paired import Paired, compare, correct
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.records import as_record, with_nan
 from sercl.studies.results.scores import Score, frame_of, score_confusions, without_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SourceTest(NamedTuple):
@@ -76,7 +77,7 @@ class Forgetting:
                 "count": before.count,
             }
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a table with `COLUMNS`."""
         return frame_of(self.rows())
 

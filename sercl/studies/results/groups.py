@@ -1,24 +1,27 @@
 """Scores of groups of utterances, such as dialects or genders, and whether they differ."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, combinations
 from math import isnan, nan
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sercl.corpora.base import Utterance
 from sercl.corpora.where import STANDARD, UNKNOWN
 from sercl.counting import count
 from sercl.errors import UnknownNameError, UsageError
-from sercl.metrics.functional.clusters import MIN_SPEAKERS
+from sercl.metrics.functional.clusters import MIN_SPEAKERS, numbered
 from sercl.metrics.functional.comparison import holm
 from sercl.metrics.functional.groups import GroupTest, group_test
 from sercl.studies.results.predictions import OTHER, Predictions, known_of
 from sercl.studies.results.scores import Score, frame_of, score_confusions, score_row, without_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEW_UTTERANCES = 20
 """A class with fewer test utterances is called tiny: one of them is then 5 points of its recall."""
@@ -99,7 +102,7 @@ class Grouping:
         """Return plain data for JSON; NaN becomes None."""
         return dict(without_nan(asdict(self)))
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row per group and score, then one per difference: `group` "A - B", `p` and `p_holm`."""
         return frame_of(self._rows())
 
@@ -295,9 +298,8 @@ def _fewer(speakers: int) -> str:
 
 def _support(group: Predictions) -> dict[str, int]:
     """Return class -> number of different utterances."""
-    rows = pd.DataFrame({"id": group.utterance, "truth": group.truth}).drop_duplicates()
-    sizes = rows["truth"].value_counts()
-    return {name: int(sizes.get(index, 0)) for index, name in enumerate(group.classes)}
+    sizes = Counter(truth for _, truth in set(zip(group.utterance, group.truth.tolist(), strict=True)))
+    return {name: sizes[index] for index, name in enumerate(group.classes)}
 
 
 def _difference(
@@ -307,7 +309,7 @@ def _difference(
     both, is_first = predictions.at(rows), (values == first)[rows]
     sides = [both.at(is_first), both.at(~is_first)]
     by_speaker = None not in both.speaker
-    unit, names = pd.factorize(both.speaker if by_speaker else both.utterance)
+    unit, names = numbered(both.speaker if by_speaker else both.utterance)
     sums = [
         _sums(side, unit[own], len(names)) for side, own in zip(sides, (is_first, ~is_first), strict=True)
     ]

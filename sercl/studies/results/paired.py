@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sercl.errors import UsageError
-from sercl.metrics.functional.clusters import can_cluster, resampling_units
+from sercl.metrics.functional.clusters import can_cluster, numbered, resampling_units
 from sercl.metrics.functional.comparison import (
     PermutationTest,
     holm,
@@ -20,6 +20,9 @@ from sercl.metrics.functional.comparison import (
 from sercl.metrics.functional.intervals import SIGNIFICANT
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.scores import Score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOISE = 1e-9
 """Counts that differ by no more than this are equal: a mean over three repeats contains thirds."""
@@ -71,7 +74,9 @@ class SharedUtterances:
 
 def count_votes(predictions: Predictions) -> VoteCounts:
     """Count how often each class was predicted for each utterance; see `VoteCounts`."""
-    index, names = pd.factorize(predictions.utterance)
+    import pandas as pd
+
+    index, names = numbered(predictions.utterance)
     _, first = np.unique(index, return_index=True)
     counts = np.zeros((len(names), len(predictions.classes)))
     np.add.at(counts, (index, predictions.predicted), 1 / len(predictions.runs))

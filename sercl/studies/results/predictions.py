@@ -12,17 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from sercl.corpora.base import Utterance
 from sercl.errors import UnknownNameError, UsageError
 from sercl.files import csv_cell, from_csv_cell, open_text
-from sercl.metrics.functional.clusters import can_cluster
+from sercl.metrics.functional.clusters import can_cluster, numbered
+
+if TYPE_CHECKING:  # imported where tables are: trainings need them at the end only
+    import pandas as pd
+    import pyarrow as pa
 
 PREDICTIONS = "predictions.csv"
 """The predictions of a run, in its folder."""
@@ -51,7 +53,6 @@ MOST_VALUES = 20
 Run = tuple[int, int]
 """A repeat on the same utterances: (draw of the training data, seed)."""
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
 _OF_ROWS = ("run", "fold", "utterance", "speaker", "truth", "predicted", "probabilities")
 
 
@@ -161,7 +162,7 @@ class Predictions:
         return replace(found, predicted=np.array([own.index(name) for name in predicted], dtype=np.int64))
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> Self:
+    def from_frame(cls, frame: "pd.DataFrame") -> Self:
         """Return the predictions of one system in a table with the columns described in the module.
 
         Args:
@@ -178,7 +179,9 @@ class Predictions:
             raise UsageError(f"predictions: not a table of predictions: {error}. {_TABLE}") from error
 
     @classmethod
-    def of_systems(cls, frame: pd.DataFrame, fields: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], Self]]:
+    def of_systems(
+        cls, frame: "pd.DataFrame", fields: Sequence[str]
+    ) -> Iterator[tuple[tuple[Any, ...], Self]]:
         """Yield the predictions of each system in a table, after the values of the fields that identify it.
 
         Args:
@@ -205,7 +208,7 @@ class Predictions:
             yield key, replace(own, runs=runs, run=np.searchsorted(used, own.run))
 
     @classmethod
-    def _read(cls, frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> Self:
+    def _read(cls, frame: "pd.DataFrame", system: NDArray[np.int64] | None = None) -> Self:
         """Raise `ValueError` for what is wrong, without the name of the table."""
         classes = classes_of(frame)
         at = _places(frame, system)
@@ -249,7 +252,7 @@ class Predictions:
 
         An utterance that several folds test counts once for each.
         """
-        unit, names = pd.factorize(self.units)
+        unit, names = numbered(self.units)
         counts = np.zeros((len(names), len(self.runs), len(self.classes), len(self.classes)), dtype=np.int64)
         np.add.at(counts, (unit, self.run, self.truth, self.predicted), 1)
         return counts
@@ -261,7 +264,7 @@ class Predictions:
         """
         if len(self.runs) == 1:
             return self
-        tests = pd.factorize(self.utterance)[0] * (self.fold.max() + 1) + self.fold
+        tests = numbered(self.utterance)[0] * (self.fold.max() + 1) + self.fold
         sizes = [len(np.unique(tests[self.run == index])) for index in range(len(self.runs))]
         full = np.flatnonzero(np.array(sizes) == len(np.unique(tests)))
         if len(full) in (0, len(self.runs)):
@@ -276,11 +279,13 @@ class Predictions:
         own = {name: getattr(self, name)[rows] for name in _OF_ROWS}
         return replace(self, **own, known={name: values[rows] for name, values in self.known.items()})
 
-    def table(self) -> pa.Table:
+    def table(self) -> "pa.Table":
         """Return the rows with the columns described in the module, except what is known of the utterances.
 
         Probabilities are in single precision.
         """
+        import pyarrow as pa
+
         names = pa.array(self.classes, pa.string())
         columns = [
             pa.array(self.utterance, pa.string()).dictionary_encode(),
@@ -291,8 +296,10 @@ class Predictions:
         ]
         return pa.Table.from_arrays(columns, schema=schema(self.classes))
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return the rows with the columns described in the module."""
+        import pandas as pd
+
         names = np.asarray(self.classes, dtype=object)
         rows = [self.utterance, self.speaker, names[self.truth], names[self.predicted], *self.probabilities.T]
         columns = (*COLUMNS, *probability_columns(self.classes))
@@ -345,23 +352,23 @@ def known_columns(columns: Iterable[object]) -> list[str]:
     return [name for name in map(str, columns) if name in KNOWN or name.startswith(OTHER)]
 
 
-def _texts(column: pd.Series) -> NDArray[np.object_]:
+def _texts(column: "pd.Series") -> NDArray[np.object_]:
     """Return a column as texts, None where it is empty."""
-    if isinstance(column.dtype, pd.CategoricalDtype):  # of Parquet: each text is one object
+    if column.dtype == "category":  # of Parquet: each text is one object
         words = np.array([*column.cat.categories.to_numpy(object), None], dtype=object)
         return np.asarray(words[column.cat.codes.to_numpy()])  # an empty cell has the code -1
     texts = column.astype(object)
     return np.asarray(texts.where(texts.notna(), None).to_numpy())
 
 
-def sharing_texts(frame: pd.DataFrame) -> pd.DataFrame:
+def sharing_texts(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table whose texts, where they are coded, are objects that all parts of it share."""
-    coded = {str(name): own.cat for name, own in frame.items() if isinstance(own.dtype, pd.CategoricalDtype)}
-    objects = {name: pd.Index(own.categories.to_numpy(object), dtype=object) for name, own in coded.items()}
+    coded = {str(name): own.cat for name, own in frame.items() if own.dtype == "category"}
+    objects: dict[str, Any] = {name: own.categories.astype(object) for name, own in coded.items()}
     return frame.assign(**{name: own.rename_categories(objects[name]) for name, own in coded.items()})
 
 
-def _places(frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> pd.DataFrame:
+def _places(frame: "pd.DataFrame", system: NDArray[np.int64] | None = None) -> "pd.DataFrame":
     """Return draw, seed and fold of each row, 0 where the column is absent or empty.
 
     Raises:
@@ -371,10 +378,9 @@ def _places(frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> pd.
         name: frame[name].fillna(0).to_numpy(np.int64) if name in frame.columns else 0
         for name in ("draw", "seed", "fold")
     }
-    run_index = pd.DataFrame(numbers, index=range(len(frame)))
+    run_index = frame[[]].assign(**numbers)
     words = frame["utterance"]
-    is_coded = isinstance(words.dtype, pd.CategoricalDtype)
-    texts = words.cat.codes if is_coded else words
+    texts = words.cat.codes if words.dtype == "category" else words
     each = run_index.assign(utterance=texts.to_numpy(), system=0 if system is None else system)
     twice = each.duplicated().to_numpy()
     if twice.any():
@@ -383,11 +389,14 @@ def _places(frame: pd.DataFrame, system: NDArray[np.int64] | None = None) -> pd.
     return run_index
 
 
-def schema(classes: Sequence[str], known: Sequence[str] = ()) -> pa.Schema:
+def schema(classes: Sequence[str], known: Sequence[str] = ()) -> "pa.Schema":
     """Return the columns of a table of predictions and their types; `known` as of `known_columns`."""
-    texts = [pa.field(name, _TEXT, nullable=name == "speaker") for name in COLUMNS]
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    texts = [pa.field(name, text, nullable=name == "speaker") for name in COLUMNS]
     probabilities = [pa.field(name, pa.float32(), nullable=False) for name in probability_columns(classes)]
-    return pa.schema([*texts, *probabilities, *(pa.field(name, _TEXT) for name in known)])
+    return pa.schema([*texts, *probabilities, *(pa.field(name, text) for name in known)])
 
 
 def as_repeats(systems: Sequence[Predictions]) -> Predictions:
@@ -416,26 +425,28 @@ def read_csv(path: Path) -> Predictions:
     return Predictions._read(read_frame(path))
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
+def write_frame(frame: "pd.DataFrame", path: Path) -> None:
     """Write rows of predictions as CSV, numbers with six decimals; the file is written atomically."""
     with open_text(path) as file:
         file.write(frame_to_csv(frame, "%.6f"))
 
 
-def frame_to_csv(frame: pd.DataFrame, float_format: str | None = None) -> str:
+def frame_to_csv(frame: "pd.DataFrame", float_format: str | None = None) -> str:
     """Return a data frame as CSV, text in it by `csv_cell`."""
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    texts = frame.select_dtypes(exclude=["number", "bool"]).columns
     safe = frame.assign(**{name: frame[name].map(csv_cell, na_action="ignore") for name in texts})
     return str(safe.to_csv(index=False, float_format=float_format))
 
 
-def read_frame(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
+def read_frame(path: Path, texts: Sequence[str] = ()) -> "pd.DataFrame":
     """Read what `write_frame` wrote; errors as of `read_csv`.
 
     Args:
         path: The file.
         texts: Columns of text besides those described in the module.
     """
+    import pandas as pd
+
     columns = pd.read_csv(path, nrows=0).columns
     known = known_columns(columns)
     probabilities = [name for name in columns if str(name).startswith(PROBABILITY)]
@@ -461,7 +472,7 @@ def probability_columns(classes: Sequence[str]) -> list[str]:
     return [f"{PROBABILITY}{name}" for name in classes]
 
 
-def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
+def classes_of(frame: "pd.DataFrame") -> tuple[str, ...]:
     """Return the classes of a table, from the names of its probability columns.
 
     Raises:
@@ -476,14 +487,15 @@ def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(classes)
 
 
-def _indices(frame: pd.DataFrame, column: str, classes: Sequence[str]) -> NDArray[np.int64]:
-    own = pd.Index(classes)
-    if isinstance(frame[column].dtype, pd.CategoricalDtype):
-        of_words = np.append(own.get_indexer(frame[column].cat.categories.astype(object)), -1)
-        codes = of_words[frame[column].cat.codes.to_numpy()].astype(np.int64)
+def _indices(frame: "pd.DataFrame", column: str, classes: Sequence[str]) -> NDArray[np.int64]:
+    place = {name: index for index, name in enumerate(classes)}
+    own = frame[column]
+    if own.dtype == "category":
+        of_words = np.array([*(place.get(name, -1) for name in own.cat.categories), -1], dtype=np.int64)
+        codes = of_words[own.cat.codes.to_numpy()]
     else:
-        codes = np.asarray(own.get_indexer(pd.Index(frame[column].astype(object))), dtype=np.int64)
+        codes = np.array([place.get(name, -1) for name in own], dtype=np.int64)
     if (codes < 0).any():
-        foreign = frame[column].iloc[int(np.flatnonzero(codes < 0)[0])]
+        foreign = own.iloc[int(np.flatnonzero(codes < 0)[0])]
         raise ValueError(f"has {column} {foreign!r}; classes are {', '.join(classes)}")
     return codes

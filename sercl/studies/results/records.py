@@ -21,6 +21,9 @@ RESULTS = "results.json"
 CONFIG = "config.yaml"
 """The configuration of a run or a layer probe, in its folder."""
 
+LOG = "log.txt"
+"""What a training of several prints, in the folder of its own."""
+
 SOURCE_PREDICTIONS = ("predictions-source-before.csv", "predictions-source-after.csv")
 """Predictions for the source's test part before and after the second of two stages, in a run's folder."""
 

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,6 +17,9 @@ from sercl.metrics.functional.classification import AVERAGES, f1, precision, rec
 from sercl.metrics.functional.intervals import bootstrap_intervals
 from sercl.studies.results.predictions import Predictions
 from sercl.studies.results.records import as_record, with_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,22 @@ _COUNTS = (
 _NUMBERS = ("value", "low", "high", "confidence")
 
 
-def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def frame_of(rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
     """Return rows as a table in which counts and indices are whole numbers, also where some are unknown."""
+    import pandas as pd
+
     return typed(pd.DataFrame(list(rows)))
 
 
-def in_front(fields: Mapping[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
+def in_front(fields: Mapping[str, Any], frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table with columns of one value each in front of its own."""
+    import pandas as pd
+
     constant = pd.DataFrame({name: [value] * len(frame) for name, value in fields.items()}, index=frame.index)
     return typed(pd.concat([constant, frame], axis=1))
 
 
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
+def typed(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table whose counts and indices are whole numbers, also where some are unknown."""
     kinds = {**dict.fromkeys(_COUNTS, "Int64"), **dict.fromkeys(_NUMBERS, "float64")}
     return frame.astype({name: kind for name, kind in kinds.items() if name in frame.columns})
@@ -126,7 +132,7 @@ class Evaluation:
         averages = content.pop("averages")
         return dict(without_nan({"n": content.pop("n"), **averages, **content}))
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a table with a row per average, see `score_row`; `n` is the number of utterances."""
         return frame_of({**score_row(name, own), "n": self.n} for name, own in self.averages.items())
 

@@ -14,10 +14,10 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
 from sercl.data.datamodules.base import EmotionDataModule
+from sercl.data.report import Progress
 from sercl.data.split import Split
 from sercl.errors import CheckpointError, OutputError, UsageError
 from sercl.features.config import FeatureConfig
-from sercl.features.extraction import Progress, features_of
 from sercl.files import at_home, writing_to
 from sercl.studies.heads.adaptation import FrozenRows, normalize_corpora
 from sercl.studies.heads.config import PRESETS
@@ -124,6 +124,8 @@ def extract_features(
     """
     if not (task.can_use_features and data.can_use_features):
         return False
+    from sercl.features.extraction import features_of  # with Arrow, which adapters need not wait for
+
     own = task.first if isinstance(task, ClassifierEnsemble) else task
     data.use_features(
         features_of(

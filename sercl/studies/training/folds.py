@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from sercl.corpora.folds import ALL
 from sercl.studies.results.forgetting import Forgetting, SourceTest
 from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
@@ -157,6 +155,8 @@ def pool(folder: Path, runs: Sequence[FoldRun], seconds: float, group_by: Sequen
 
 def _joined(folder: Path, runs: Sequence[FoldRun], name: str) -> Predictions:
     """Return the predictions in the files of a name of all trainings."""
+    import pandas as pd
+
     frames = [
         read_csv(folder / run.folder / name).to_frame().assign(seed=run.seed, fold=run.fold) for run in runs
     ]

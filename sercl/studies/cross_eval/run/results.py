@@ -54,7 +54,6 @@ _READ = (2, FORMAT)
 
 CELLS = "cells"
 RECORD = "cell.json"
-LOG = "log.txt"
 _ADVICE = "Remove this folder and run `sercl cross-eval` again: it is computed again."
 
 

@@ -19,10 +19,11 @@ from sercl.studies.cross_eval.plan.corpora import CutCorpus, check_labels, cut_c
 from sercl.studies.cross_eval.plan.options import StudyOptions
 from sercl.studies.cross_eval.plan.planner import Plan, make_plan
 from sercl.studies.cross_eval.plan.recipes import Encoders, EncoderSpec, Recipes, Resolve
-from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, collect, has_known
+from sercl.studies.cross_eval.run.results import CellResults, cell_folder, collect, has_known
 from sercl.studies.cross_eval.run.works import HiddenStates, Pending, WorkItem, Workshop, pending
 from sercl.studies.cross_eval.study_file import FORGETTING, PREDICTIONS, read_study
 from sercl.studies.heads.config import ProbeOptions
+from sercl.studies.results.records import LOG
 from sercl.studies.training.trainers import TrainerOptions
 
 Report = Callable[[WorkItem, Outcome], None]

@@ -25,7 +25,8 @@ from sercl.studies.cross_eval.run.pieces import (
     run_frozen,
     training_folder,
 )
-from sercl.studies.cross_eval.run.results import LOG, CellResults
+from sercl.studies.cross_eval.run.results import CellResults
+from sercl.studies.results.records import LOG
 from sercl.studies.training.trainers import TrainerOptions
 
 BATCH = 60

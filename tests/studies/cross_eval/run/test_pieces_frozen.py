@@ -9,9 +9,10 @@ from sercl.launchers.local import InProcess
 from sercl.studies.cross_eval.plan.trainings import Training
 from sercl.studies.cross_eval.run import pieces
 from sercl.studies.cross_eval.run.pieces import FrozenBatch, run_frozen
-from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder, read_predictions, read_result
+from sercl.studies.cross_eval.run.results import CellResults, cell_folder, read_predictions, read_result
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import WorkItem
+from sercl.studies.results.records import LOG
 from tests.studies.cross_eval.samples import EMOTIONS, frozen_batch, frozen_training, names, subset
 
 TEST = subset("A", names("t"))

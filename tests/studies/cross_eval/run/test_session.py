@@ -3,9 +3,10 @@ from pathlib import Path
 
 from sercl.files import write_text
 from sercl.launchers import Outcome, Work
-from sercl.studies.cross_eval.run.results import LOG, CellResults, cell_folder
+from sercl.studies.cross_eval.run.results import CellResults, cell_folder
 from sercl.studies.cross_eval.run.session import run_pending
 from sercl.studies.cross_eval.run.works import WorkItem
+from sercl.studies.results.records import LOG
 
 
 class FakeLauncher:
