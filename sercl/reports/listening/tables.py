@@ -47,13 +47,13 @@ def groups_table(own: Comparison) -> TextTable:
             number(row.fleiss),
             in_percent(own.consistency.get(row.group)) if place(row) == "all items" else NONE,
             str(row.listeners or NONE),
-            str(row.items),
+            f"{row.items:,}",
             f"{row.answers:,}",
         )
         for row in own.groups
     )
     columns = (
-        "Group", "Items", "UAR %", "Krippendorff's\nalpha", "Fleiss'\nkappa", "Same answer\nagain %",
+        "Group", "Subset", "UAR %", "Krippendorff's\nalpha", "Fleiss'\nkappa", "Same answer\nagain %",
         "Listeners", "Items", "Answers",
     )  # fmt: skip
     return TextTable("groups", "Recognition and agreement", columns, rows, texts=2, note=intervals_note(own))
@@ -75,7 +75,7 @@ def emotions_table(own: Comparison) -> TextTable:
         for row in own.groups
         for each in row.emotions
     )
-    columns = ("Group", "Items", "Emotion", "Recall %", "Hu", "Hu by\nchance", "d'", "Criterion")
+    columns = ("Group", "Subset", "Emotion", "Recall %", "Hu", "Hu by\nchance", "d'", "Criterion")
     terms = (
         "Hu is the unbiased hit rate, recall times precision. d' is sensitivity; a criterion below 0 means "
         "that the answer is given too readily. "
@@ -97,7 +97,7 @@ def models_table(own: Comparison) -> TextTable:
             p_value(row.p_holm),
             p_value(row.equivalence.p),
             verdict(row),
-            str(row.items),
+            f"{row.items:,}",
         )
         for row in own.models
     )
@@ -253,7 +253,7 @@ def marks_table(own: Comparison) -> TextTable:
                 place(row),
                 *(in_percent(row.errors.get(name)) for name in ERRORS),
                 str(row.listeners or NONE),
-                f"{row.known} of {row.items}" if row.known < row.items else str(row.items),
+                f"{row.known:,} of {row.items:,}" if row.known < row.items else f"{row.items:,}",
                 f"{row.empty} of {row.marked}",
             )
             for row in (*found.groups, *found.models)
@@ -263,7 +263,7 @@ def marks_table(own: Comparison) -> TextTable:
         else ()
     )
     columns = (
-        "Who", "Items", "EDER %", "Missed\nemotion %", "False\nalarm %", "Confusion %", "Listeners",
+        "Who", "Subset", "EDER %", "Missed\nemotion %", "False\nalarm %", "Confusion %", "Listeners",
         "Recordings", "Nothing\nmarked",
     )  # fmt: skip
     note = f"EDER: share of time with the wrong emotion, mean over recordings. {intervals_note(own)}"
@@ -275,7 +275,7 @@ def boundaries_table(own: Comparison) -> TextTable:
     found = own.segments
     rows = (
         tuple(
-            (row.group, place(row), *_boundaries(row.boundaries), str(row.known))
+            (row.group, place(row), *_boundaries(row.boundaries), f"{row.known:,}")
             for row in (*found.groups, *found.models)
             if row.boundaries
         )
@@ -298,7 +298,7 @@ def _boundaries(own: Boundaries) -> tuple[str, str, str]:
 
 def _boundary_columns(own: Comparison, *first: str) -> tuple[str, ...]:
     within = f"Within\n{own.options.tolerance:g} s, %"
-    return (*first, "Items", within, "Start,\nmedian s", "End,\nmedian s", "Recordings")
+    return (*first, "Subset", within, "Start,\nmedian s", "End,\nmedian s", "Recordings")
 
 
 def _boundary_note(own: Comparison) -> str:
@@ -320,7 +320,7 @@ def agreement_table(own: Comparison) -> TextTable:
             in_percent(row.between.disagreement),
             plain(row.between.alpha),
             *_boundaries(row.between.boundaries),
-            str(row.items),
+            f"{row.items:,}",
         )
         for row in (found.groups if found else ())
         if row.between
@@ -333,7 +333,7 @@ def agreement_table(own: Comparison) -> TextTable:
             in_percent(row.disagreement),
             NONE,
             *_boundaries(row.boundaries),
-            str(row.items),
+            f"{row.items:,}",
         )
         for row in (found.against if found else ())
     ]
@@ -359,7 +359,7 @@ def labellers_table(own: Comparison) -> TextTable:
             p_value(row.p_holm),
             p_value(row.equivalence.p),
             better(row),
-            str(row.known),
+            f"{row.known:,}",
         )
         for row in (own.segments.against if own.segments else ())
         if row.difference is not None and row.equivalence is not None

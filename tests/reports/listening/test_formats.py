@@ -48,7 +48,7 @@ def test_every_section_is_filled() -> None:
 
 def test_columns_of_what_rates_do_not_tell_are_left_out() -> None:
     scores = sections(by_rates())["Recognition"][1]
-    assert scores.columns == ("Group", "Items", "Emotion", "Recall %")
+    assert scores.columns == ("Group", "Subset", "Emotion", "Recall %")
     assert "Hu" not in scores.note
     assert "Criterion" in sections(found())["Recognition"][1].columns
     assert "Krippendorff" not in printed(by_rates())
@@ -99,7 +99,7 @@ def test_many_models_are_folded_by_group() -> None:
 
 def test_markdown_and_latex() -> None:
     text = markdown_report(found(), "Title", FACTS, "sercl listen compare r.parquet")
-    assert "| Group | Items | UAR % |" in text
+    assert "| Group | Subset | UAR % |" in text
     assert "supported" in text
     latex = latex_report(found())
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 5
