@@ -68,8 +68,9 @@ def test_no_color_is_respected() -> None:
     assert "\x1b[36m" not in run(["--help"], **environment, NO_COLOR="1").stdout
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    command = f"{sys.executable} -m sercl completion bash | head -n 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("words", ["completion bash", "--help", "fit --help"])
+def test_a_reader_that_goes_away_is_no_error(words: str) -> None:
+    command = f"{sys.executable} -m sercl {words} | head -n 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
     result = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=True, timeout=300, env=os.environ
     )

@@ -66,10 +66,22 @@ class EscapingConsole(Console):
         file: Where to print; None for standard output or error.
         stderr: Whether None means standard error.
         width: In columns; None for that of the terminal.
+
+    Attributes:
+        has_reader: Whether all that was printed could be read: False once `| head` has read enough.
     """
+
+    has_reader = True
 
     def __init__(self, file: TextIO | None = None, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(file=file, stderr=stderr, width=width, highlight=False, emoji=False, markup=False)
+
+    def on_broken_pipe(self) -> None:
+        """Go on without output; rich would end the command, and with it a training."""
+        self.has_reader = False
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of anything that can be printed; rich's own control codes are kept."""

@@ -16,6 +16,7 @@ import lightning.pytorch as L
 from sercl.audio.preprocess import PreprocessConfig
 from sercl.cli.console import EscapingConsole, progress, stage_progress, stdout
 from sercl.cli.cross_eval_report import report
+from sercl.cli.failure import advice_if_stopped
 from sercl.cli.help import GROUP_HELP, names_of
 from sercl.cli.lightning import (
     Parser,
@@ -212,7 +213,8 @@ def run(cli: StudyCli) -> int:
     folder = _folder(cli)
     if cli.config["dry_run"]:
         return _dry_run(cli, folder)
-    with locked(folder), raising_stops(), ExitStack() as stack:
+    kept = f"What is done is kept: the same command continues the study in {folder}."
+    with locked(folder), advice_if_stopped(kept), raising_stops(), ExitStack() as stack:
         _claim(folder)
         features = stack.enter_context(_features(cli))
         session = prepare(cli, folder, features)

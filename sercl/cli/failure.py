@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sercl.cli import siblings
@@ -104,6 +105,17 @@ def stopped_by(error: BaseException) -> str | None:
     ):
         return CTRL_C
     return error.name if isinstance(error, Stopped) else None
+
+
+@contextmanager
+def advice_if_stopped(advice: str) -> Iterator[None]:
+    """Let the message say what to do where the user or the system stops the block."""
+    try:
+        yield
+    except BaseException as error:
+        if stopped_by(error) is not None:
+            error.add_note(advice)
+        raise
 
 
 def _stop(error: BaseException) -> tuple[str, int] | None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sercl.cli.commands import COMMANDS, EXAMPLES, FRONT, Command
 from sercl.cli.console import loading, stdout, visible
-from sercl.cli.failure import report
+from sercl.cli.failure import BROKEN_PIPE, report
 from sercl.cli.help import examples, render, section
 from sercl.cli.lightning_options import take_variables
 from sercl.cli.siblings import check_ranks, end_with_parent, is_started_by_another
@@ -28,10 +28,13 @@ _VERSION = {"-V", "--version", "version"}
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong usage, 1 any other failure, 130 Ctrl-C.
 
+    It is 141 if nobody has read the output to its end, though all files are written.
+
     Args:
         argv: Arguments after "sercl"; those of the process by default.
     """
     words, debug = _take_debug(sys.argv[1:] if argv is None else argv)
+    stdout.has_reader = True
     end_with_parent()
     try:
         with _printing_undecodable_names(sys.stdout), _plain_warnings():
@@ -39,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
     except BaseException as error:
         return report(error, debug)
-    return code
+    return code if code or stdout.has_reader else BROKEN_PIPE
 
 
 def dispatch(words: list[str]) -> int:

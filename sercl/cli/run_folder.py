@@ -151,7 +151,8 @@ def _noting_end(folder: Path, resume: bool, earlier: object) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _version(folder / CONFIG) not in (None, earlier) and not isinstance(error, UsageError):
+        is_of_run = not isinstance(error, UsageError | BrokenPipeError)
+        if _version(folder / CONFIG) not in (None, earlier) and is_of_run:
             _note_end(folder, error)
         raise
 

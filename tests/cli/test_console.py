@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,17 @@ def test_results_and_remarks_go_to_different_streams(capsys: pytest.CaptureFixtu
     console.stderr.print("remark")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("result\n", "remark\n")
+
+
+def test_whoever_stops_reading_does_not_end_what_is_going_on() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as file:
+        own = EscapingConsole(file=file)
+        assert own.has_reader
+        own.print("announcement")
+        own.print("result")
+    assert not own.has_reader
 
 
 def test_a_table_is_not_cut_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

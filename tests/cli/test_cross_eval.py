@@ -133,12 +133,13 @@ def test_a_report_that_was_not_written_to_its_end_is_written_again(study_file, t
     assert run(path, out) == 0
     more = study_file(seeds=[1, 2], folds=[0])
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:  # between collecting and reporting
         patched.setattr("sercl.cli.cross_eval.report", killed)
-        assert run(more, out) != 0
+        assert run(more, out) == 130
+    assert f"the same command continues the study in {out}." in capsys.readouterr().err
     with monkeypatch.context() as patched:  # while the files are written
         patched.setitem(FORMATS, "html", {"report.html": killed})
         assert run(more, out) != 0

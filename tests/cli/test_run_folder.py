@@ -261,6 +261,11 @@ def test_what_a_training_has_written_outlives_its_failure(tmp_path):
     assert held(tmp_path / "run") == [".lock", "config.yaml", "ended.json", "folds", "last.ckpt"]
 
 
+def test_a_run_whose_output_nobody_reads_did_not_fail(tmp_path):
+    fails(tmp_path / "run", "config.yaml", "last.ckpt", "results.json", error=BrokenPipeError())
+    assert held(tmp_path / "run") == [".lock", "config.yaml", "last.ckpt", "results.json"]
+
+
 def test_a_run_that_was_stopped_before_its_training_can_be_continued(tmp_path):
     fails(tmp_path / "run", "config.yaml", error=KeyboardInterrupt())
     assert held(tmp_path / "run") == [".lock", "config.yaml", "ended.json"]
