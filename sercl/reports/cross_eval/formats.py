@@ -258,7 +258,8 @@ def terminal_report(analysis: Analysis) -> RenderableType:
     forgetting = forgetting_table(analysis, shots=False)
     tables = [overview_table(analysis), *matrix_tables(analysis, plain=True), *union_tables(analysis)]
     tables += [*([forgetting] if forgetting else []), *grouped_tables(analysis)]
-    return Group(Text(" ".join(summary(analysis))), Text(""), *map(drawn, tables), *notes)
+    findings = map(Text, summary(analysis))
+    return Group(*findings, Text(""), *map(drawn, tables), *notes)
 
 
 def grid_report(plan: Plan, missing: Pending, time: Estimate) -> RenderableType:

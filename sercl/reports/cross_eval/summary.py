@@ -46,6 +46,9 @@ MOST_COLUMNS = 4
 
 MOST_CURVES = 8
 
+LEAST_COUNTED = 4
+"""Conditions over which it is counted which emotion is recognised worst and best."""
+
 
 def summary(analysis: Analysis) -> list[str]:
     """Return the findings of a study, a sentence each."""
@@ -182,10 +185,14 @@ def _by_setting(items: Sequence[Comparison]) -> str:
     for item in items:
         groups.setdefault(item.first.setting, []).append(item)
     parts = [f"{_range(own)} points in {setting}" for setting, own in groups.items()]
-    return (
-        f"{listed(parts)}, each a mean over its directions; significant after Holm's correction: "
-        f"{significant(items)} of {len(items)} differences"
-    )
+    mean_of = "a mean over its directions" if len(items) == 1 else "each a mean over its directions"
+    return f"{listed(parts)}, {mean_of}; {_how_many_significant(items)}"
+
+
+def _how_many_significant(items: Sequence[Comparison]) -> str:
+    if len(items) == 1:
+        return f"{'' if significant(items) else 'not '}significant after Holm's correction"
+    return f"significant after Holm's correction: {significant(items)} of {len(items)} differences"
 
 
 def _range(items: Iterable[Comparison]) -> str:
@@ -262,7 +269,7 @@ def _emotions(analysis: Analysis) -> Iterator[str]:
         if len(recalls) > 1:
             lowest[min(recalls, key=recalls.__getitem__)] += 1
             highest[max(recalls, key=recalls.__getitem__)] += 1
-    if lowest:
+    if lowest.total() >= LEAST_COUNTED:
         (low, lows), (high, highs) = lowest.most_common(1)[0], highest.most_common(1)[0]
         total = lowest.total()
         yield (

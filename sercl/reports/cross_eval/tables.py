@@ -61,7 +61,7 @@ SOURCES_NOTE = (
     "lowest and highest UAR of one."
 )
 
-OVERVIEW_NOTE = "Directions may differ a lot: the tables below list each one."
+OVERVIEW_NOTE = "Directions may differ a lot: scores.csv lists each one."
 GUESSES_IN_MEANS = f"Means include conditions that predict one class only, marked {GUESS} below."
 
 
@@ -403,7 +403,9 @@ def markdown_table(table: TextTable) -> str:
 def _lines(analysis: Analysis) -> Iterator[str]:
     yield f"# {title(analysis.study)}\n"
     yield from (f"* {name}: {value}" for name, value in facts(analysis))
-    yield f"\n{' '.join(summary(analysis))}\n"
+    yield ""
+    yield from (f"* {sentence}" for sentence in summary(analysis))
+    yield ""
     if analysis.warnings:
         yield "## Read this first\n"
         yield from (f"* {warning.text}" for warning in analysis.warnings)

@@ -32,7 +32,10 @@ ENOUGH_TITLE = f"{100 * ENOUGH:.0f} % of the gap"
 
 
 def enough_text(curve: Curve) -> str:
-    """Return how many shots are enough, with the interval: "16 (4 to > 64)", or "" where there is no gap."""
+    """Return how many shots are enough, with the interval: "16 (4 to > 64)", or "" where there is no gap.
+
+    An interval that says no more than "> 64" is left out.
+    """
     if curve.closed(0) is None:
         return ""
     beyond = f"> {max(curve.points)}"
@@ -40,9 +43,9 @@ def enough_text(curve: Curve) -> str:
     def shown(shots: int | None) -> str:
         return beyond if shots is None else str(shots)
 
-    interval = curve.enough_interval
+    ends = [shown(end) for end in curve.enough_interval or ()]
     value = shown(curve.enough())
-    return f"{value} ({shown(interval[0])} to {shown(interval[1])})" if interval else value
+    return f"{value} ({' to '.join(ends)})" if {*ends} - {beyond} else value
 
 
 def score_text(score: Score) -> str:
