@@ -30,6 +30,8 @@ from sercl.studies.results.scores import Score
 _WIDEST_BAR = 40
 """Width of a full bar in characters, if the terminal is wide enough."""
 
+_CHOSEN_BY = {"loss": "lowest loss", "accuracy": "highest accuracy", "uar": "highest UAR"}
+
 _MOST_RECALLS = 12
 """Maximum number of classes whose recall is listed; of more, only the lowest are."""
 
@@ -57,7 +59,7 @@ def notes(results: ProbeResults) -> list[str]:
         f"hidden state {', '.join(guesses)}: every test utterance was predicted to be of one class; UAR "
         f"is that of guessing, and its interval is meaningless."
     )
-    return [*results.notes, *([own] if guesses else []), _unit(results)]
+    return [*results.notes, *([own] if guesses else []), *_criterion_note(results), _unit(results)]
 
 
 def summary_lines(results: ProbeResults) -> list[str]:
@@ -76,7 +78,42 @@ def summary_lines(results: ProbeResults) -> list[str]:
 def _best(results: ProbeResults) -> str:
     if len(results.layers) == 1:
         return f"Probed: hidden state {results.best_layer} alone, so no layer was chosen."
-    return f"Best on validation: hidden state {results.best_layer}."
+    return f"Best on validation ({chosen_by(results)}): hidden state {results.best_layer}."
+
+
+def chosen_by(results: ProbeResults) -> str:
+    """Return the validation score that the layer was chosen by, in words: "lowest loss"."""
+    return _CHOSEN_BY[_select(results)]
+
+
+def _select(results: ProbeResults) -> str:
+    select: str = results.probe.get("select", "loss")
+    return select
+
+
+def _criterion(results: ProbeResults) -> list[str]:
+    """Return the heading of a column with the score that the layer was chosen by, if it is not the UAR."""
+    return [] if _select(results) == "uar" else [f"Val. {_select(results)}"]
+
+
+def _criterion_of(entry: LayerResult, results: ProbeResults) -> list[str]:
+    select = _select(results)
+    if select == "loss":
+        return [f"{entry.validation_loss:.3f}"]
+    return [percent(entry.validation_accuracy)] if select == "accuracy" else []
+
+
+def _criterion_note(results: ProbeResults) -> list[str]:
+    """Return a note where the highest validation UAR, which is shown, would have chosen another layer."""
+    highest = max(entry.validation_uar for entry in results.layers)
+    other = [entry.layer for entry in results.layers if entry.validation_uar == highest]
+    if results.best_layer in other or _select(results) == "uar":
+        return []
+    why = ", which few utterances change less than UAR" if _select(results) == "loss" else ""
+    return [
+        f"the layer is chosen by validation {_select(results)}{why}; validation UAR is highest at hidden "
+        f"state {', '.join(map(str, other))}."
+    ]
 
 
 def _strengths(results: ProbeResults) -> list[str]:
@@ -116,7 +153,7 @@ def is_clear(item: LayerDifference) -> bool:
 
 
 def _grid(results: ProbeResults, title: str) -> RichTable:
-    numbers = ["Layer", "UAR", "95 %", "Validation"]
+    numbers = ["Layer", "UAR", "95 %", "Val. UAR", *_criterion(results)]
     numbers += ["Selectivity"] if results.layers[0].selectivity is not None else []
     numbers += ["Weight"] if results.weighted is not None else []
     grid = table(*numbers[:3], "chance to 100", *numbers[3:], title=title, numbers=numbers)
@@ -131,7 +168,7 @@ def _cells(entry: LayerResult, results: ProbeResults) -> list[RenderableType]:
     # Chance level has no bar.
     above = (entry.uar.value - results.chance) / (1 - results.chance)
     cells.append(Bar(1, 0, max(0.0, above), color="cyan" if best else "blue"))
-    cells.append(percent(entry.validation_uar))
+    cells += [percent(entry.validation_uar), *_criterion_of(entry, results)]
     if entry.selectivity is not None:
         cells.append(percent(entry.selectivity.value))
     if results.weighted is not None:
@@ -179,12 +216,21 @@ def _unit(results: ProbeResults) -> str:
 def layer_table(results: ProbeResults) -> TextTable:
     """Return a row per hidden state: test UAR, validation, recalls, and its difference from the best one."""
     others = {item.layer: item for item in results.differences}
-    columns = ("Layer", "UAR", "Validation", *results.classes, "Below the best", "p", "p, Holm")
+    columns = (
+        "Layer",
+        "UAR",
+        "Val. UAR",
+        *_criterion(results),
+        *results.classes,
+        "Below the best",
+        "p",
+        "p, Holm",
+    )
     rows = tuple(_row(entry, results, others.get(entry.layer)) for entry in results.layers)
     caption = f"{results.target}, {results.setting}: UAR and recalls (%) of each hidden state in test"
     note = (
-        f"Best on validation: {results.best_layer}. Differences in points, with the 95 % interval of the "
-        "paired permutation test."
+        f"Best on validation ({chosen_by(results)}): {results.best_layer}. Differences in points, with the "
+        "95 % interval of the paired permutation test."
     )
     return TextTable(f"layers-{results.target}-{results.setting}", caption, columns, rows, note=note)
 
@@ -220,7 +266,8 @@ def write_layer_tables(results: Sequence[ProbeResults], folder: Path, title: str
 
 def _row(entry: LayerResult, results: ProbeResults, other: LayerDifference | None) -> tuple[str, ...]:
     mark = " (best)" if entry.layer == results.best_layer else ""
-    scores = (score_text(entry.uar), percent(entry.validation_uar), *map(percent, entry.recalls))
+    validation = (percent(entry.validation_uar), *_criterion_of(entry, results))
+    scores = (score_text(entry.uar), *validation, *map(percent, entry.recalls))
     if other is None:
         return (f"{entry.layer}{mark}", *scores, NONE, NONE, NONE)
     ends = points_interval(other.difference)

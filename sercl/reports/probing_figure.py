@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercl.errors import UsageError
+from sercl.reports.probing import chosen_by
 from sercl.reports.rendering import COLOURS, GRID, MARKERS, PALE, STYLE, check_format, picture_file
 from sercl.studies.layer_probe.summary import ProbeResults
 from sercl.studies.layer_probe.task import SPEAKER_DISJOINT
@@ -73,7 +74,7 @@ def _draw(figure: "Figure", results: Sequence[ProbeResults], names: Sequence[str
     if len(results) == 1:
         _control(curves, results[0])
     _frame(curves, results, states)
-    _legend(figure, curves, title, 2 if len(results) <= _MOST_SIDE_BY_SIDE else 1)
+    _legend(figure, curves, results[0], title, 2 if len(results) <= _MOST_SIDE_BY_SIDE else 1)
     if weighted:
         _weights(rows[1, 0], results)
     rows[-1, 0].set_xlabel("hidden state (0: input of block 1, k: output of block k)")
@@ -131,7 +132,7 @@ def _frame(axes: "Axes", results: Sequence[ProbeResults], states: int) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure: "Figure", axes: "Axes", title: str, columns: int) -> None:
+def _legend(figure: "Figure", axes: "Axes", result: ProbeResults, title: str, columns: int) -> None:
     axes.plot(
         [],
         [],
@@ -140,7 +141,7 @@ def _legend(figure: "Figure", axes: "Axes", title: str, columns: int) -> None:
         fillstyle="none",
         color=PALE,
         mew=1.6,
-        label="best on validation",
+        label=f"best on validation ({chosen_by(result)})",
     )
     figure.legend(
         *axes.get_legend_handles_labels(),

@@ -28,7 +28,7 @@ def test_a_row_with_a_bar_per_layer() -> None:
 def test_what_is_chosen_and_what_must_be_said() -> None:
     text = shown(results(), title="EMO-DB")
     assert text.startswith("EMO-DB (all in %, chance 25.0)")
-    assert "Best on validation: hidden state 2. For sercl fit: model: {layer: 2}" in text
+    assert "Best on validation (lowest loss): hidden state 2. For sercl fit: model: {layer: 2}" in text
     assert "in each fold without its test part (2): test UAR 90.0 % (85.0 to 95.0)" in text
     assert "Recalls at this layer: angry 91.0, happy 92.0, neutral -, sad 93.0" in text
     assert "Weighted sum of all hidden states, learned with the probe: test UAR 88.0 %" in text
@@ -115,3 +115,17 @@ def test_the_files_hold_every_study(tmp_path: Path) -> None:
     assert text.count("| 2 (best) |") == 2
     assert "* Second on validation: hidden state 1" in text
     assert (tmp_path / "layers.tex").read_text().count("tabular") == 4
+
+
+def test_what_chose_the_layer_is_said_and_shown() -> None:
+    found = results()
+    layers = (replace(found.layers[0], validation_uar=0.99, validation_loss=1.234), *found.layers[1:])
+    text = shown(replace(found, layers=layers), 200)
+    assert "1.234" in text
+    assert "Best on validation (lowest loss): hidden state 2." in text
+    assert "Note: the layer is chosen by validation loss" in text
+    assert "validation UAR is highest at hidden state 0." in text
+    assert layer_table(found).columns[2:4] == ("Val. UAR", "Val. loss")
+    by_uar = replace(found, probe={**found.probe, "select": "uar"})
+    assert "Val. loss" not in shown(by_uar, 200)
+    assert "Best on validation (highest UAR)" in shown(by_uar, 200)

@@ -71,7 +71,7 @@ def test_chance_and_control_are_drawn(drawn) -> None:
         "emotion: 90.0 % at the layers chosen",
         "chance",
         "shuffled labels",
-        "best on validation",
+        "best on validation (lowest loss)",
     ]
     assert any(list(line.get_ydata()) == [25, 25] for line in curves.lines)
 
