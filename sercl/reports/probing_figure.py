@@ -121,6 +121,7 @@ def _legend_rows(curves: int) -> int:
 
 def _frame(axes: "Axes", results: Sequence[ProbeResults], states: int) -> None:
     lows = [100 * entry.uar.low for item in results for entry in item.layers]
+    lows += [100 * entry.control.value for item in results for entry in item.layers if entry.control]
     floor = min([*(low for low in lows if low == low), *(100 * item.chance for item in results)])
     axes.set_ylim(max(0, floor - 8), 101.5)
     axes.set_ylabel("UAR in %, 95 % interval")

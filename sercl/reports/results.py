@@ -12,11 +12,12 @@ from sercl.metrics.functional.classification import AVERAGES
 from sercl.reports.rendering import picture_file
 from sercl.reports.style import table
 from sercl.studies.results.scores import Evaluation, Score
-from sercl.studies.training.results import FoldResult
-from sercl.studies.training.stages import StageResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from sercl.studies.training.results import FoldResult
+    from sercl.studies.training.stages import StageResult
 
 
 def results_table(result: Evaluation, title: str | None = None, notes: Sequence[str] = ()) -> RenderableType:
@@ -134,7 +135,7 @@ def model_lines(model: Mapping[str, Any]) -> RenderableType:
     )
 
 
-def stages_table(stages: Sequence[StageResult]) -> RenderableType:
+def stages_table(stages: "Sequence[StageResult]") -> RenderableType:
     """Return a row per stage of training."""
     numbers = ("Best epoch", "Epochs", "Value", "Seconds")
     grid = table(
@@ -154,7 +155,7 @@ def stages_table(stages: Sequence[StageResult]) -> RenderableType:
     return grid
 
 
-def folds_table(folds: Sequence[FoldResult]) -> RenderableType:
+def folds_table(folds: "Sequence[FoldResult]") -> RenderableType:
     """Return a row per fold and seed."""
     numbers = ("Utterances", "UAR %", "WA %", "Hidden state", "Best epoch", "Seconds")
     grid = table("Run", *numbers, title="Folds", numbers=numbers)

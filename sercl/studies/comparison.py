@@ -210,10 +210,15 @@ def _columns(run: FinishedRun) -> list[str]:
 
 
 def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return every option whose value differs, in the order of the first."""
+    """Return every option whose value differs, in the order of the first; null is as good as absent."""
     names = dict.fromkeys([*first, *second])
     found = (Change(name, first.get(name, ABSENT), second.get(name, ABSENT)) for name in names)
-    return tuple(change for change in found if change.first != change.second)
+    nothing = (ABSENT, None)
+    return tuple(
+        change
+        for change in found
+        if change.first != change.second and not (change.first in nothing and change.second in nothing)
+    )
 
 
 def _check(one: FinishedRun, two: FinishedRun) -> None:

@@ -100,3 +100,12 @@ def test_garbage_is_collected_again_after_loading(collects: bool) -> None:
         assert gc.isenabled() == collects
     finally:
         gc.enable() if before else gc.disable()
+
+
+@pytest.mark.slow
+def test_comparison_of_runs_imports_nothing_that_trains() -> None:
+    program = "import sys, sercl.reports.run_comparison, sercl.studies.comparison; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.split()
+    assert "statsmodels" not in found
+    assert set(found) & {"lightning", "torchmetrics", "transformers", "torchaudio"} == set()

@@ -76,6 +76,13 @@ def test_chance_and_control_are_drawn(drawn) -> None:
     assert any(list(line.get_ydata()) == [25, 25] for line in curves.lines)
 
 
+def test_no_curve_leaves_the_picture(drawn) -> None:
+    found = results()
+    low = replace(found.layers[0], control=replace(found.layers[0].control, value=0.05))
+    axes = drawn([replace(found, layers=(low, *found.layers[1:]))]).axes[0]
+    assert axes.get_ylim()[0] < 5
+
+
 def test_each_curve_has_a_colour_a_marker_and_its_own_chance(drawn) -> None:
     curves = drawn(THREE).axes[0]
     lines = [line for line in curves.lines if len(line.get_xdata()) == 4]

@@ -44,9 +44,10 @@ def test_the_settings_come_from_a_file_that_both_have(tmp_path: Path) -> None:
 
 
 def test_options_that_one_side_lacks() -> None:
-    assert changes({"a": 1, "b": [1]}, {"b": [1], "c": None}) == (
+    """No value is as good as no option: a run and a layer probe differ in many of these."""
+    assert changes({"a": 1, "b": [1], "d": None}, {"b": [1], "c": None, "d": 2}) == (
         Change("a", 1, ABSENT),
-        Change("c", ABSENT, None),
+        Change("d", None, 2),
     )
 
 

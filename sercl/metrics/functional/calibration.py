@@ -1,7 +1,6 @@
 """Calibration: whether a classifier is right as often as its probabilities say."""
 
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 BINS = 15
 """Equal bins of confidence, as in Guo et al. (2017), "On Calibration of Modern Neural Networks"."""
@@ -17,6 +16,9 @@ def expected_calibration_error(probabilities: Tensor, truth: Tensor, bins: int =
         truth: `[n]` class indices.
         bins: Number of equal bins.
     """
+    # Only here: torchmetrics imports transformers, which takes a second.
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     error: Tensor = multiclass_calibration_error(
         probabilities, truth, num_classes=probabilities.shape[-1], n_bins=bins, norm="l1"
     )

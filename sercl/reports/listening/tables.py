@@ -107,7 +107,7 @@ def models_table(own: Comparison) -> TextTable:
     )  # fmt: skip
     note = (
         f"Listeners minus model, on the items of both. Equal: two one-sided tests with a margin of "
-        f"{100 * own.options.margin:g} points. {intervals_note(own)}"
+        f"{100 * own.options.margin:g} points, that is, a 90 % interval within it. {intervals_note(own)}"
     )
     return TextTable("models", "Listeners against models", columns, rows, texts=2, note=note)
 
