@@ -295,7 +295,8 @@ def recording_overlap_notes(
         return notes
     return [
         f"leakage: {len(known)} of {len(tested)} recordings in {part} were trained on: their samples are the "
-        f"same, whatever file or corpus they are in now (first: {known[0].path}). Leave them out",
+        f"same, whatever file or corpus they are in now (first: {known[0].path}). Leave them out: "
+        "`sercl corpus manifest` writes a table whose rows can be removed",
         *notes,
     ]
 
