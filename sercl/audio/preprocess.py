@@ -48,8 +48,8 @@ class PreprocessConfig:
     """What is done to a clip before the encoder.
 
     Args:
-        trim: Whether silence at both ends is cut off: none; voice, where a voice activity detector finds no
-            speech; or energy, where the level is 35 dB below the loudest frames.
+        trim: How silence at both ends is cut off: none, voice (no speech by an activity detector), or
+            energy (35 dB below the loudest frames).
         margin: Kept before the first and after the last speech, in s.
         loudness: How the level of a clip is matched after trimming: none, rms (root mean square), or bs1770
             (ITU-R BS.1770, K-weighted and gated).

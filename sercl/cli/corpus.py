@@ -178,7 +178,9 @@ def _named_or_configured(
             raise UsageError("-c: the configuration names the data. Leave NAME and its options out.")
         return configured_listing(config)
     if name is None or root is None:
-        raise UsageError("a corpus is missing: give NAME --root DIR, or -c FILE, a YAML of `sercl fit`.")
+        missing = "a corpus" if name is None else f"the root of {name}"
+        given = "NAME" if name is None else name
+        raise UsageError(f"{missing} is missing: give {given} --root DIR, or -c FILE, a YAML of `sercl fit`.")
     return read_listing(name, root, options or {}, columns, emotions, where)
 
 

@@ -186,10 +186,25 @@ def announce(cli: Cli, folder: Path) -> None:
             stderr.print("The training of this run is complete. It is evaluated again.", soft_wrap=True)
     if not cli.config["json"]:
         stdout.print(data_table(cli.data.report), model_lines(describe_model(cli.task)), sep="\n")
+        for line in _audio_and_batches(cli):
+            stdout.print(line, soft_wrap=True)
     if cli.config["overwrite"]:
         make_folder(folder, fresh=True)
     cli.save_config(folder / CONFIG)
     cli.data.save_folds(folder / FOLDS)
+
+
+def _audio_and_batches(cli: Cli) -> Iterator[str]:
+    """Yield what is done to the audio, and how many batches each step takes where there are several."""
+    if "preprocess" in cli.config:
+        done = cli.data.preprocess
+        raw = " (--preprocess.trim none --preprocess.loudness none: as recorded)" if done.settings() else ""
+        yield f"Audio: {done.in_words}{raw}"
+    if (devices := cli.build_trainer().world_size) > 1:
+        yield (
+            f"Note: each step takes a batch on each of {devices} devices: results are those of a batch "
+            f"{devices} times as large; divide --data.loader.batch_size by {devices} to keep its size."
+        )
 
 
 def check_grouping(cli: Cli, part: str | None = "test") -> None:

@@ -51,6 +51,8 @@ FIT = ShortPage(
         "--model.whisper_form F",
         "--model.adapter NAME",
         "--model.layer LAYER",
+        "--preprocess.trim NAME",
+        "--preprocess.loudness NAME",
         "--trainer.max_epochs N",
         "--trainer.devices N",
         "--seeds LIST",

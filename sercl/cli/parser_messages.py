@@ -350,9 +350,10 @@ def _bad_yaml(complaint: Complaint, found: re.Match[str]) -> UsageError:
 
 def _no_group(complaint: Complaint, found: re.Match[str]) -> UsageError:
     key = re.findall(r'Parser key "([^"]+)"', complaint.text)[-1]
+    raw = " For audio as recorded: --preprocess.trim none --preprocess.loudness none." * (key == "preprocess")
     return UsageError(
         f"--{key.replace('.init_args.', '.')}: {found[1][:80]!r} is not valid. Valid: a map of options, or a "
-        "YAML file with one."
+        f"YAML file with one.{raw}"
     )
 
 

@@ -538,6 +538,14 @@ def _is_foreign(kind: str) -> bool:
     return "." in kind and not kind.startswith("sercl.") and not exists(Path(kind))
 
 
+_OF_PAIRS = ("setting", "select_on", "source", "target")
+_PAIR = (
+    "It belongs to LanguagePair, which trains on one corpus and tests on another: --data LanguagePair "
+    "--data.setting zero-shot --data.source NAME --data.source.root DIR --data.target NAME "
+    "--data.target.root DIR."
+)
+
+
 def _check_options(
     name: str,
     words: Sequence[str],
@@ -559,6 +567,8 @@ def _check_options(
         if not is_foreign and not _is_known(word.option, kinds, valid):
             is_advised = bool(instead_of(word.option, name, word.value))
             if word.option.startswith("--data.") and corpus in data and not is_advised:
+                if word.option.partition(".")[2] in _OF_PAIRS:
+                    raise UsageError(f"{word.option}: {corpus} has no such option. {_PAIR}")
                 more = f"`sercl {name} --data.help {corpus}` shows the options of {corpus}."
                 raise UnknownOptionError(word.option, valid, more)
             raise unknown_option(word.option, [*kinds, *valid], name, word.value)

@@ -48,6 +48,8 @@ SETTINGS: Mapping[str, Mapping[str, Plan]] = MappingProxyType(
 )
 """Setting -> training stage -> plan, as in arXiv 2409.16920."""
 
+_STUDIES = "few-shot and target-only are settings of `sercl cross-eval`."
+
 SELECTABLE = (ZERO_SHOT, TWO_STAGE)
 """Settings that may select on source or target; in two stages, in the first."""
 
@@ -65,7 +67,7 @@ def plans_for(setting: str, select_on: str) -> dict[str, Plan]:
         UsageError: For selection on a target that the setting does not touch.
     """
     if setting not in SETTINGS:
-        raise UnknownNameError("setting", setting, SETTINGS)
+        raise UnknownNameError("setting", setting, SETTINGS, _STUDIES)
     if select_on not in ROLES:
         raise UnknownNameError("select_on", select_on, ROLES)
     if setting == MONOLINGUAL and select_on == TARGET:

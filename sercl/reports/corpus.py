@@ -13,7 +13,7 @@ from rich.text import Text
 from sercl.corpora.base import CorpusInfo, Problem, kinds_text, label_hint, problem_lines
 from sercl.reports.rendering import picture_file
 from sercl.reports.style import table
-from sercl.studies.corpus_inspection import UNKNOWN, Confound, Coverage, Duplicate, Inspection, spread
+from sercl.studies.corpus_inspection import UNKNOWN, Confound, Duplicate, Inspection, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,13 +67,16 @@ def inspection_report(
     """
     parts: list[RenderableType] = [Text(headline(inspection), style="bold"), Text(audio_line(inspection))]
     if inspection.utterances:
-        parts += [_emotions(inspection), _speakers(inspection), _coverage(inspection.coverage)]
+        parts += [_emotions(inspection), _speakers(inspection), _coverage(inspection)]
     parts += _problems(inspection)
     if maps_labels and (hint := label_hint(inspection.problems)):
         parts.append(Text(f"  {hint} (in a run: --data.emotions)"))
     parts += [*_duplicates(inspection.duplicates), *_confounds(inspection.confounds)]
     parts += [Text(f"Dropped on request: {_listed(inspection.dropped)}")] * bool(inspection.dropped)
     parts += [Text(f"Note: {note}", style="yellow") for note in inspection.notes]
+    if inspection.refused:
+        how = "With its default labels and folds, sercl fit cannot train on it"
+        parts.append(Text(f"{how}: {inspection.refused}", style="yellow"))
     parts += [Text(f"Known of the whole corpus: {note}") for note in known]
     return Group(*parts)
 
@@ -175,16 +178,17 @@ def _cell(count: int) -> Text:
     return Text(str(count), style="" if count else "red")
 
 
-def _coverage(coverage: Sequence[Coverage]) -> RenderableType:
+def _coverage(inspection: Inspection) -> RenderableType:
     grid = table("Labels", "Kept", "Classes", "Dropped", numbers=("Kept",))
-    for item in coverage:
+    for item in inspection.coverage:
+        unusable = {"unusable audio": item.unusable} if item.unusable else {}
         grid.add_row(
             f"{item.scheme} classes",
             f"{sum(item.classes.values()):,}",
             _listed(item.classes),
-            _listed(item.dropped) or "none",
+            _listed({**item.dropped, **unusable}) or "none",
         )
-    grid.caption = FOLDS_BY_LABELS
+    grid.caption = None if inspection.refused else FOLDS_BY_LABELS
     return grid
 
 

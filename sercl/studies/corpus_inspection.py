@@ -11,8 +11,9 @@ import numpy.typing as npt
 from sercl.audio.scan import AudioSpan, Limits, Memory, ScanReport, scan
 from sercl.corpora.base import Listing, Problem, Utterance
 from sercl.corpora.emotion_names import to_emotion
+from sercl.corpora.folds import FoldConfig, make_fold
 from sercl.corpora.labels import EMOTIONS, label_scheme
-from sercl.errors import UnknownNameError
+from sercl.errors import FoldError, UnknownNameError
 
 MIN_SCORE = 0.1
 """Confounds that remove less than this fraction of the uncertainty are not reported."""
@@ -167,11 +168,13 @@ class Coverage:
         scheme: Name of the label scheme.
         classes: Class -> utterances, every class in its order.
         dropped: Emotion without a class -> utterances.
+        unusable: Further utterances whose audio cannot be used, which neither of these counts.
     """
 
     scheme: str
     classes: Counts
     dropped: Counts
+    unusable: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,8 @@ class Inspection:
         coverage: What each label scheme keeps and drops.
         notes: What the reader merged or kept separate, a sentence each.
         dropped: Label -> utterances that were left out at the user's request.
+        refused: Why no fold for training can be cut by default; None where one can, or for several corpora,
+            whose folds are cut one by one.
     """
 
     corpus: str
@@ -213,6 +218,7 @@ class Inspection:
     coverage: tuple[Coverage, ...]
     notes: tuple[str, ...] = ()
     dropped: Counts = field(default_factory=dict)
+    refused: str | None = None
 
     @property
     def total_seconds(self) -> float:
@@ -249,6 +255,7 @@ class Inspection:
             "coverage": [asdict(coverage) for coverage in self.coverage],
             "notes": list(self.notes),
             "dropped": dict(self.dropped),
+            "refused": self.refused,
         }
 
 
@@ -271,6 +278,8 @@ def inspect(
     utterances = listing.utterances
     clips = [AudioSpan(item.path, item.start, item.end) for item in utterances]
     report = scan(clips, limits, on_progress=on_progress, memory=memory)
+    faulty = {fault.clip_index for fault in report.faults}
+    usable = [item for index, item in enumerate(utterances) if index not in faulty]
     return Inspection(
         corpus=corpus,
         utterances=len(utterances),
@@ -285,10 +294,22 @@ def inspect(
         problems=(*listing.problems, *_faults(utterances, report)),
         duplicates=tuple(_duplicate([utterances[i] for i in group]) for group in report.duplicates()),
         confounds=find_confounds([item.emotion for item in utterances], _attributes(utterances, report)),
-        coverage=tuple(_coverage(name, utterances) for name in SCHEMES),
+        coverage=tuple(_coverage(name, usable, len(faulty)) for name in SCHEMES),
         notes=(*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])),
         dropped=listing.dropped,
+        refused=_refusal(usable),
     )
+
+
+def _refusal(utterances: Sequence[Utterance]) -> str | None:
+    """Return why `sercl fit` could not cut its first fold with the default labels and scheme."""
+    if len({item.corpus for item in utterances}) > 1:
+        return None
+    try:
+        make_fold(utterances, label_scheme("4"), FoldConfig())
+    except FoldError as error:
+        return str(error)
+    return None
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
@@ -344,7 +365,7 @@ def _duplicate(utterances: Sequence[Utterance]) -> Duplicate:
     )
 
 
-def _coverage(name: str, utterances: Sequence[Utterance]) -> Coverage:
+def _coverage(name: str, utterances: Sequence[Utterance], unusable: int) -> Coverage:
     scheme = label_scheme(name)
     kept, dropped = scheme.split(utterances)
     counts = Counter(scheme.index(item.emotion) for item in kept)
@@ -352,6 +373,7 @@ def _coverage(name: str, utterances: Sequence[Utterance]) -> Coverage:
         scheme=name,
         classes={label: counts[index] for index, label in enumerate(scheme.classes)},
         dropped={emotion: dropped[emotion] for emotion in EMOTIONS if dropped[emotion]},
+        unusable=unusable,
     )
 
 

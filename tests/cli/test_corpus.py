@@ -63,7 +63,7 @@ def test_several_corpora_of_a_configuration_are_inspected(tmp_path, capsys):
     ("words", "reason"),
     [
         ([], "a corpus is missing"),
-        (["EmoDB"], "a corpus is missing"),
+        (["EmoDB"], "the root of EmoDB is missing: give EmoDB --root DIR"),
         (["EmoDB", "-c", "study.yaml"], "Leave NAME and its options out"),
         (["-c", "study.yaml"], "has no `data`"),
         (["-c", "pair.yaml"], "one corpus or Corpora"),

@@ -70,8 +70,9 @@ def test_scores_derive_from_the_predictions(run):
     assert results(run)["scores"]["wa"]["value"] == pytest.approx(correct)
 
 
-def test_the_configuration_runs_again_to_the_same_scores(run, tmp_path):
+def test_the_configuration_runs_again_to_the_same_scores(run, tmp_path, capsys):
     assert main(["fit", "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")]) == 0
+    assert capsys.readouterr().out.count("Audio: ") == 1
     assert rows(tmp_path / "again" / "predictions.csv") == rows(run / "predictions.csv")
 
 

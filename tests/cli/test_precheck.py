@@ -41,6 +41,7 @@ MISTAKES = {
     "diarize evaluate a.ckpt --tun": "unknown option --tun. Did you mean --tune",
     "diarize a.ckpt a.wav --html a.html": None,
     "fit --help": None,
+    "fit --data EmoDB --data.setting zero-shot": "It belongs to LanguagePair",
     "fit --data EmoDB --data RAVDESS --out x": "--data LanguagePair --data.source A --data.target B",
     "fit --data.rooot x --data EmoDB": "unknown option --data.rooot. Did you mean --data.root?",
     "fit --data EmoDB --data.root . --out . --resume --overwrite": "--resume and --overwrite cannot be",

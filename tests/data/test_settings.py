@@ -36,3 +36,8 @@ def test_what_does_not_exist_is_named():
         plans_for("zero-shot", "test")
     with pytest.raises(UsageError, match="'monolingual' does not use the target"):
         plans_for("monolingual", "target")
+
+
+def test_settings_of_studies_are_named() -> None:
+    with pytest.raises(UnknownNameError, match="few-shot and target-only are settings of `sercl cross-eval`"):
+        plans_for("few-shot", "source")

@@ -147,3 +147,12 @@ def test_a_corpus_without_utterances() -> None:
 )
 def test_durations_in_words(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_a_corpus_that_cannot_be_trained_on_is_no_clean_one() -> None:
+    coverage = replace(TOY.coverage[0], unusable=3)
+    text = _text(inspection_report(replace(TOY, refused="one speaker only.", coverage=(coverage,))), 200)
+    assert "sercl fit cannot train on it: one speaker only." in text
+    assert "bored 7, unusable audio 3" in text
+    assert "Speaker folds are balanced" not in text
+    assert "Speaker folds are balanced" in _text(inspection_report(TOY))

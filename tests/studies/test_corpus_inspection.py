@@ -137,7 +137,7 @@ def test_plain_data_survives_json(tmp_path: Path) -> None:
     data = json.loads(json.dumps(_inspect(clips).to_dict()))
     assert data["seconds"] == {"sad": {"count": 1, "total": 0.5, "min": 0.5, "median": 0.5, "max": 0.5}}
     assert data["problems"][0]["path"] == str(clips[1].path)
-    assert data["coverage"][0]["classes"] == {"angry": 1, "happy": 0, "neutral": 0, "sad": 1}
+    assert data["coverage"][0]["classes"] == {"angry": 0, "happy": 0, "neutral": 0, "sad": 1}
 
 
 def test_an_empty_listing_is_no_error() -> None:
@@ -211,3 +211,23 @@ def test_utterances_of_unknown_value_are_left_out() -> None:
 @pytest.mark.parametrize("values", [["a"] * 4, [None] * 4, ["a", "b", None, None]])
 def test_one_value_or_one_emotion_says_nothing(values: list[str | None]) -> None:
     assert score_attribute("x", ["angry", "angry", "sad", "sad"], values) == []
+
+
+def test_what_keeps_it_from_training_is_said(tmp_path: Path) -> None:
+    clips = [_clip(tmp_path, "a1", "sad"), replace(_clip(tmp_path, "a2", "angry"), speaker=None)]
+    refused = _inspect(clips).refused
+    assert refused is not None
+    assert "1 of 2 utterances have no speaker" in refused
+    assert "one speaker only" in str(_inspect(clips[:1]).refused)
+    two = [clips[0], replace(clips[1], corpus="Other")]
+    assert _inspect(two).refused is None, "folds of several corpora are cut one by one"
+    four = ("angry", "happy", "neutral", "sad")
+    assert _inspect([_clip(tmp_path, f"{s}{e}", e) for s in "abcde" for e in four]).refused is None
+
+
+def test_utterances_whose_audio_is_unusable_are_not_kept(tmp_path: Path) -> None:
+    clips = [_clip(tmp_path, "a1", "sad"), _clip(tmp_path, "a2", "sad")]
+    clips[1].path.write_bytes(b"")
+    coverage = _inspect(clips).coverage[0]
+    assert coverage.classes["sad"] == 1
+    assert coverage.unusable == 1

@@ -1,7 +1,7 @@
 """Folds: which utterances are for training, validation and test."""
 
 from sercl.corpora.folds.config import ALL, NO_FOLDS, FoldConfig
-from sercl.corpora.folds.fold import Fold
+from sercl.corpora.folds.fold import Fold, is_on_classes
 from sercl.corpora.folds.lists import save_fold
 from sercl.corpora.folds.make import WHOLE, CutFolds, check_fold, make_fold, make_folds, make_scored_fold
 
@@ -13,6 +13,7 @@ __all__ = [
     "Fold",
     "FoldConfig",
     "check_fold",
+    "is_on_classes",
     "make_fold",
     "make_folds",
     "make_scored_fold",

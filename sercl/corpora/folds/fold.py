@@ -89,6 +89,13 @@ class Fold:
         }
 
 
+def is_on_classes(note: str, part: str) -> bool:
+    """Return whether a note of a fold is on the classes of a part; if that is unused, it says nothing."""
+    starts = [f"absent from {part}: ", f"few utterances in {part}: "]
+    starts += ["training is unbalanced: "] if part == "train" else []
+    return note.startswith(tuple(starts))
+
+
 def speakers(utterances: Iterable[Utterance]) -> set[str]:
     """Return the known speakers of some utterances."""
     return {utterance.speaker for utterance in utterances if utterance.speaker is not None}

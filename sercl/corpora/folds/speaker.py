@@ -16,6 +16,13 @@ def unit_of(utterance: Utterance, unit: str) -> str | None:
     return utterance.speaker if unit == "speaker" else utterance.session
 
 
+_WITHOUT_UNITS = (
+    "say yourself what is tested: lists of your own (--data.folds.scheme csv --data.folds.lists FOLDER), or "
+    "a split in the manifest (column 'split', --data.folds.scheme official); where speakers are unknown, "
+    "both need --data.folds.allow_speaker_overlap true"
+)
+
+
 def unit_names(utterances: Sequence[Utterance], unit: str) -> list[str]:
     """Return the speakers or sessions, sorted.
 
@@ -27,8 +34,7 @@ def unit_names(utterances: Sequence[Utterance], unit: str) -> list[str]:
         nameless = [utterance.id for utterance in utterances if unit_of(utterance, unit) is None]
         raise FoldError(
             f"{len(nameless)} of {len(utterances)} utterances have no {unit} (the first is {nameless[0]!r}), "
-            f"so {unit}-disjoint folds cannot be cut. {how_to_give(unit)}, or bring "
-            "your own lists with --data.folds.scheme csv --data.folds.lists FOLDER."
+            f"so {unit}-disjoint folds cannot be cut. {how_to_give(unit)}, or {_WITHOUT_UNITS}."
         )
     return sorted(name for name in names if name is not None)
 
@@ -196,6 +202,11 @@ def loso_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: Fol
     ]
 
 
+def _give_split() -> str:
+    sentence = how_to_give("split")
+    return sentence[0].lower() + sentence[1:]
+
+
 def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: FoldConfig) -> list[Draft]:
     """Return the single fold of the corpus; without a validation part, one is held out from training.
 
@@ -207,8 +218,8 @@ def official_folds(utterances: Sequence[Utterance], labels: LabelScheme, config:
     if strange:
         raise FoldError(
             f"{len(strange)} of {len(utterances)} utterances have no official split (the first is "
-            f"{strange[0].id!r}: {strange[0].split!r}; valid: {', '.join(PARTS)}). "
-            f"{how_to_give('split')}, or choose --data.folds.scheme speaker."
+            f"{strange[0].id!r}: {strange[0].split!r}; valid: {', '.join(PARTS)}). Choose "
+            f"--data.folds.scheme speaker. A corpus of your own can have a split: {_give_split()}."
         )
     for part in ("train", "test"):
         if part not in parts:

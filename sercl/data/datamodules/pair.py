@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sercl.corpora.base import PARTS, SEEN, Utterance
-from sercl.corpora.folds import Fold
+from sercl.corpora.folds import Fold, is_on_classes
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
@@ -51,7 +51,14 @@ def report_pair(
     names = _names(reports)
     chosen = list(plans.values())[-1].validation
     named = {names[role]: report for role, report in reports.items()}
-    notes = [f"{name}: {note}" for name, report in named.items() for note in report.notes]
+    used = {(role, part) for plan in plans.values() for part, role in plan._asdict().items()}
+    used |= {(SOURCE, "test")} if len(plans) > 1 else set()
+    notes = [
+        f"{names[role]}: {note}"
+        for role, report in reports.items()
+        for note in report.notes
+        if not any(is_on_classes(note, part) for part in PARTS if (role, part) not in used)
+    ]
     return DataReport(
         name=" -> ".join(named),
         classes=next(iter(reports.values())).classes,

@@ -372,7 +372,6 @@ def _describe(folds: Sequence[Fold], classes: Sequence[str]) -> dict[str, Any]:
     every = {item.id: item for fold in folds for part in fold.parts.values() for item in part}
     scheme = folds[0].labels
     indices = [scheme.index(item.emotion) for item in every.values()]
-    notes = dict.fromkeys(note for fold in folds for note in fold.notes)
     return {
         "corpus": " + ".join(dict.fromkeys(item.corpus for item in every.values())),
         "scheme": folds[0].scheme,
@@ -381,8 +380,19 @@ def _describe(folds: Sequence[Fold], classes: Sequence[str]) -> dict[str, Any]:
         "classes": {name: indices.count(index) for index, name in enumerate(classes)},
         "speakers": sorted({item.speaker for item in every.values() if item.speaker is not None}),
         "languages": sorted({item.language for item in every.values()}),
-        "notes": list(notes),
+        "notes": _fold_notes(folds),
     }
+
+
+def _fold_notes(folds: Sequence[Fold]) -> list[str]:
+    """Return the notes common to all folds, then those of some, each once with their folds."""
+    places: dict[str, list[str]] = {}
+    for fold in folds:
+        for note in fold.notes:
+            places.setdefault(note, []).append(str(fold.index))
+    shared = [note for note, own in places.items() if len(own) == len(folds)]
+    some = [(note, own) for note, own in places.items() if len(own) < len(folds)]
+    return [*shared, *(f"fold{'s' * (len(own) > 1)} {', '.join(own)}: {note}" for note, own in some)]
 
 
 def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:

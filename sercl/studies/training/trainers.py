@@ -271,7 +271,17 @@ def refusals(*more: type[Exception]) -> Iterator[None]:
         if isinstance(error, SerclError) or not _is_lightnings(error):
             raise
         reason = " ".join(str(error).split())
-        raise UsageError(f"options of --trainer do not fit: {reason}") from error
+        raise UsageError(f"options of --trainer do not fit: {reason}{_advice(reason)}") from error
+
+
+def _advice(reason: str) -> str:
+    """Return what to do about an accelerator that Lightning does not find, as it says alone."""
+    if "accelerator" not in reason.lower() and "backend" not in reason.lower():
+        return ""
+    return (
+        " This is --trainer.accelerator: give auto or cpu; to compute on a GPU, see that torch finds it "
+        '(`python -c "import torch; print(torch.cuda.is_available())"`), which needs a build of torch for it.'
+    )
 
 
 def _is_lightnings(error: Exception) -> bool:

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.folds import Fold
+from sercl.corpora.folds import Fold, is_on_classes
 from sercl.corpora.labels import label_scheme
 from tests.corpora.folds.samples import corpus, even
 
@@ -60,3 +60,10 @@ def test_plain_data_of_a_fold_survives_json() -> None:
     assert data["utterances"]["test"] == {"angry": 3, "happy": 3, "neutral": 3, "sad": 3}
     assert data["speakers"] == {"train": ["a"], "validation": ["b"], "test": ["c"]}
     assert data["notes"] == list(fold.notes)
+
+
+def test_notes_on_classes_belong_to_a_part() -> None:
+    assert is_on_classes("few utterances in validation: sad 4", "validation")
+    assert is_on_classes("absent from test: sad", "test")
+    assert is_on_classes("training is unbalanced: angry 36, sad 4", "train")
+    assert not is_on_classes("few utterances in test: sad 4", "validation")

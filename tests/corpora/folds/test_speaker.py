@@ -123,7 +123,9 @@ def test_one_speaker_only_names_the_ways_out() -> None:
 
 def test_utterances_without_speaker_are_counted() -> None:
     utterances = [*even("abcde", 4), utterance("lost", "sad")]
-    with pytest.raises(FoldError, match=r"1 of 81 utterances have no speaker.*'lost'"):
+    with pytest.raises(
+        FoldError, match=r"1 of 81 utterances have no speaker.*'lost'.*allow_speaker_overlap true"
+    ):
         make_folds(utterances, LABELS, FoldConfig())
 
 

@@ -432,3 +432,13 @@ def test_no_other_setting_hears_the_target_without_labels(pair, setting):
 def test_one_corpus_has_no_target_to_hear(emodb):
     with pytest.raises(UsageError, match="EmoDB has none"):
         datamodules.EmoDB(emodb).use_unlabelled()
+
+
+def test_notes_on_a_part_that_is_not_used_are_left_out(pair):
+    zero_shot, transfer = pair(), pair("transfer")
+    for module in (zero_shot, transfer):
+        module.setup("fit")
+    few = "Own: few utterances in "
+    assert [note for note in transfer.report.notes if note.startswith(f"{few}validation")]
+    assert not [note for note in zero_shot.report.notes if note.startswith(f"{few}validation")]
+    assert [note for note in zero_shot.report.notes if note.startswith(f"{few}test")]

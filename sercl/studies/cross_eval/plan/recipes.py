@@ -234,7 +234,10 @@ class Recipes:
             )
         conditions, _ = conditions_of(self._options)
         if not conditions:
-            raise UsageError("study: its lists and what it excludes leave no condition to run.")
+            raise UsageError(
+                "study: its lists and what it excludes leave no condition to run. Settings other than "
+                "monolingual need at least two corpora in study.corpora."
+            )
         for condition in conditions:
             self.model_options(condition)  # of all, before the first encoder is loaded
         for condition in reporting(conditions, "reading encoders", on_progress):
