@@ -9,12 +9,12 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from sercl.errors import OutputError, SerclError, causes
+from sercl.errors import OutputError, SerclError, UsageError, causes
 
 try:
     import fcntl
@@ -140,6 +140,52 @@ def write_text(path: Path | str, text: str) -> None:
     """
     with open_text(path) as file:
         file.write(text)
+
+
+_ENDS = 262_144
+"""Bytes at the beginning and at the end of a file by which its kind is recognised."""
+
+
+def check_replaceable(path: Path, what: str, is_earlier: Callable[[Path], bool]) -> None:
+    """Refuse to replace a file that the user names unless it is empty or an earlier output of its kind.
+
+    Args:
+        path: The file to write; it need not exist.
+        what: The output ("predictions of `sercl predict`").
+        is_earlier: Whether an existing file is such an output.
+
+    Raises:
+        UsageError: For any other file.
+    """
+    if not is_file(path):
+        return
+    try:
+        replaceable = path.stat().st_size == 0 or is_earlier(path)
+        found = _summary(path)
+    except OSError as error:
+        replaceable, found = False, f"cannot be read ({error.strerror})"
+    if not replaceable:
+        raise UsageError(
+            f"{path}: exists and would be lost: it {found}, which is not {what}. Give another name, "
+            "or remove it."
+        )
+
+
+def contains(pattern: str, path: Path) -> bool:
+    r"""Return whether a regular expression matches in the beginning or end of a file."""
+    with path.open("rb") as file:
+        content = file.read(_ENDS)
+        file.seek(max(len(content), path.stat().st_size - _ENDS))
+        content += file.read(_ENDS)
+    return re.search(pattern.encode(), content) is not None
+
+
+def _summary(path: Path) -> str:
+    with path.open("rb") as file:
+        lines = file.read(200).decode("utf-8", errors="replace").splitlines() or [""]
+    if lines[0].isprintable() and "\ufffd" not in lines[0]:
+        return f"begins with {lines[0][:60]!r}"
+    return f"is a file of {_size(path.stat().st_size)} that is no text"
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")

@@ -95,12 +95,12 @@ def inspect_corpus(
     from sercl.features.config import default_folder
     from sercl.files import write_text
     from sercl.reports.corpus import inspection_figure, inspection_report
-    from sercl.reports.rendering import check_format
+    from sercl.reports.rendering import check_picture
     from sercl.studies.corpus_inspection import inspect
 
     pictures = [path for path in (figure, out and out / "inspection.png") if path is not None]
     for path in pictures:
-        check_format(path)  # checked before the corpus is decoded, which may take minutes
+        check_picture(path)  # checked before the corpus is decoded, which may take minutes
         make_folder(path.parent)
     title, listing = _named_or_configured(name, root, options, columns, emotions, where, config)
     maps_labels = str(name).lower() == MANIFEST.lower()
@@ -149,6 +149,9 @@ def write_corpus_manifest(
     """
     from sercl.corpora.manifest import write_manifest
 
+    if out.is_file() and out.stat().st_size:
+        # Manifests are written to be edited: even an earlier one may hold work that is nowhere else.
+        raise UsageError(f"--out {out}: exists and would be lost. Give another name, or remove it.")
     title, listing = read_listing(name, root, options or {}, columns, emotions, where)
     costly = [problem for problem in listing.problems if problem.costs_an_utterance]
     if costly and on_error == "raise":
@@ -161,7 +164,7 @@ def write_corpus_manifest(
     written = count(len(listing.utterances), "utterance")
     stdout.print(f"{out}: {written} of {title}{skipped}{dropped}", soft_wrap=True)
     for note in (*listing.notes, *([listing.unlisted.note] if listing.unlisted else [])):
-        stderr.print(f"note: {note}", soft_wrap=True)
+        stderr.print(f"Note: {note}", soft_wrap=True)
 
 
 def _named_or_configured(

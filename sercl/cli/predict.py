@@ -22,7 +22,7 @@ from sercl.cli.inputs import (
 from sercl.errors import UsageError
 from sercl.features.config import PRECISIONS
 from sercl.files import atomic_path
-from sercl.reports.predictions import FORMATS
+from sercl.reports.predictions import FORMATS, check_file
 from sercl.studies.sharing import SharedPredictor, check_processes
 from sercl.tasks.checkpoint_paths import final_of
 from sercl.tasks.starter import ABOUT, WARNING, find_starter
@@ -173,6 +173,7 @@ def _output(path: str | None) -> Iterator[Callable[[Line], None]]:
     if path is None:
         yield _print_line
         return
+    check_file(Path(path))
     with atomic_path(path) as temporary, _open_text(temporary) as file:
         yield lambda line: print(line, file=file)
     stderr.print(f"Written to {path}", soft_wrap=True, markup=False)

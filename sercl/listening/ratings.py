@@ -14,7 +14,7 @@ import pandas as pd
 
 from sercl.documents import read_parquet
 from sercl.errors import DocumentError, RatingsError
-from sercl.files import atomic_path
+from sercl.files import atomic_path, check_replaceable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,6 +104,22 @@ def write_table(table: Table, path: Path) -> None:
     content = pa.Table.from_pandas(table.frame, schema=schema, preserve_index=False)
     with atomic_path(path) as temporary:
         pq.write_table(content.replace_schema_metadata({"sercl": table.kind}), temporary)
+
+
+def check_file(path: Path) -> None:
+    """Raise `UsageError` for an existing file that `write_table` has not written."""
+    check_replaceable(path, "answers of a listening test", lambda found: _kind_of(found) in _COLUMNS)
+
+
+def _kind_of(path: Path) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except pa.ArrowInvalid:
+        return ""
+    return str(metadata.get(b"sercl", b"").decode(errors="replace"))
 
 
 def _schema(kind: str, names: Sequence[str]) -> "pa.Schema":

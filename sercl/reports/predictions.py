@@ -3,11 +3,13 @@
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.text import Text
 
-from sercl.files import CsvWriter
+from sercl.files import CsvWriter, check_replaceable, contains
 
 if TYPE_CHECKING:
     from sercl.tasks.predictor import Prediction
@@ -78,6 +80,15 @@ FORMATS: Mapping[str, Lines] = {
     "json": json_lines,
     "jsonl": jsonl_lines,
 }
+
+
+_OBJECT = r'\{"file": ".*", "emotion": "[^"]*", "seconds": [^,]*, "probabilities": \{'
+_WRITTEN = rf"\A(emotion  .*  seconds  file\n|file,emotion,seconds,|\[\n(\]|{_OBJECT})|{_OBJECT})"
+
+
+def check_file(path: Path) -> None:
+    """Raise `UsageError` for an existing file that does not hold predictions in one of `FORMATS`."""
+    check_replaceable(path, "predictions of `sercl predict`", partial(contains, _WRITTEN))
 
 
 def _csv_row(cells: Sequence[str]) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from sercl.errors import UnknownNameError
-from sercl.files import atomic_path
+from sercl.files import atomic_path, check_replaceable, contains
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +28,23 @@ def check_format(path: Path) -> None:
     """Raise `UnknownNameError` unless the suffix of a picture's file is one of `FORMATS`."""
     if path.suffix.lower() not in FORMATS:
         raise UnknownNameError("picture format", path.suffix, FORMATS, "The suffix decides.")
+
+
+_MARKS = {".png": ("Software", "Software\\x00sercl"), ".pdf": ("Creator", r"/Creator \(sercl\)")}
+_MARK_OF_SVG = ("Creator", "<dc:title>sercl</dc:title>")
+"""Where the program is named that made a picture, and how that is written in the file."""
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture's file that the user names, before the work begins.
+
+    Raises:
+        UnknownNameError: For a suffix that is not one of `FORMATS`.
+        UsageError: For an existing file that is no picture of sercl.
+    """
+    check_format(path)
+    _, mark = _MARKS.get(path.suffix.lower(), _MARK_OF_SVG)
+    check_replaceable(path, "a picture of sercl", partial(contains, mark))
 
 
 @contextmanager
@@ -51,7 +69,8 @@ def picture_file(path: Path | str, style: Mapping[str, Any], dpi: int = 160) -> 
         figure = Figure()
         yield figure
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=dpi, facecolor="white")
+            field, _ = _MARKS.get(Path(path).suffix.lower(), _MARK_OF_SVG)
+            figure.savefig(temporary, dpi=dpi, facecolor="white", metadata={field: "sercl"})
 
 
 def page_environment(package: str) -> Environment:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from sercl.diarization.formats import FORMATS, write_segments
 from sercl.diarization.segments import Annotation
 from sercl.errors import OutputError, UsageError
 from sercl.features.config import PRECISIONS
-from sercl.files import at_home, open_text
+from sercl.files import at_home, check_replaceable, contains, open_text
 from sercl.studies.sharing import SharedDiarizer, check_processes, load_diarizer
 from sercl.tasks.checkpoint_paths import checkpoint_of
 
@@ -38,11 +39,13 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
     """Refuse output that cannot be written, before running on any recording.
 
     Raises:
-        UsageError: For a format that needs a folder, or a name that it cannot hold.
+        UsageError: For a format that needs a folder, a name that it cannot hold, or an existing file that is
+            not an earlier output.
         UnknownNameError: For an unknown picture format.
         OutputError: For a path that cannot be written.
     """
-    from sercl.reports.rendering import check_format
+    from sercl.reports.diarization.page import check_page
+    from sercl.reports.rendering import check_picture
 
     if options.format in ONE_EACH and options.out is None and len(names) > 1:
         raise UsageError(f"--format {options.format} holds one recording per file. Give --out FOLDER.")
@@ -51,11 +54,23 @@ def check_outputs(options: "Namespace", names: Sequence[str]) -> None:
             f"{odd[0]!r}: RTTM separates its fields by spaces, so a name cannot contain any. Rename "
             "the recording, or choose --format json, csv, textgrid or audacity."
         )
-    if options.plot is not None:
-        check_format(Path(options.plot))
-    for path in (options.plot, options.html, _file(options, names)):
+    segments = _files(options, names)
+    for path in (options.plot, options.html, *segments[:1]):
         if path is not None:
             _check_output(Path(path))
+    if options.plot is not None:
+        check_picture(Path(options.plot))
+    if options.html is not None:
+        check_page(Path(options.html))
+    for file in segments:
+        check_replaceable(file, "segments of `sercl diarize`", partial(contains, _written()))
+
+
+def _written() -> str:
+    """Return a regular expression for what `--out` has written in any format."""
+    from sercl.reports.diarization.timeline import WRITTEN
+
+    return "|".join([WRITTEN, *(kind.written for kind in FORMATS.values())])
 
 
 def write_outputs(options: "Namespace", found: "Sequence[Found]") -> None:
@@ -117,13 +132,16 @@ def _write_page(options: "Namespace", found: "Sequence[Found]") -> None:
     _said(path)
 
 
-def _file(options: "Namespace", names: Sequence[str]) -> str | None:
-    """Return the file that `--out` names, None if it is a folder."""
-    if options.out is None or options.format not in ONE_EACH:
-        return options.out  # type: ignore[no-any-return]
+def _files(options: "Namespace", names: Sequence[str]) -> list[Path]:
+    """Return the files that `--out` stands for."""
+    if options.out is None:
+        return []
+    out = Path(options.out)
+    if options.format not in ONE_EACH:
+        return [out]
     suffix = FORMATS[options.format].suffix
-    alone = len(names) == 1 and Path(options.out).suffix.lower() == suffix.lower()
-    return options.out if alone else str(Path(options.out) / f"{names[0]}{suffix}")
+    alone = len(names) == 1 and out.suffix.lower() == suffix.lower()
+    return [out] if alone else [out / f"{name}{suffix}" for name in names]
 
 
 def _check_output(path: Path) -> None:

@@ -19,11 +19,12 @@ _ANSWERS_HELP = 'Folder of the answers, by default "answers" in that of the test
 
 def main() -> int:
     """Run `sercl listen answers` with the arguments of the process."""
-    from sercl.listening.ratings import write_table
+    from sercl.listening.ratings import check_file, write_table
     from sercl.listening.serving.rows import ratings
 
     options = build_parser().parse_args(sys.argv[1:])
     test, out = Path(at_home(options.test)), Path(at_home(options.out))
+    check_file(out)
     table = ratings(answers_folder(test, options.answers), protocol.read(test))
     write_table(table, out)
     listeners = table.frame["listener"].nunique()

@@ -14,13 +14,13 @@ from sercl.cli.parser import SerclParser
 from sercl.counting import count
 from sercl.documents import read_yaml
 from sercl.errors import DocumentError, RatingsError, UnknownNameError, UsageError
-from sercl.files import write_text
+from sercl.files import check_replaceable, contains, write_text
 from sercl.json_text import json_text
 from sercl.listening.exclusion import ExclusionRules, Exclusions, apply_rules
 from sercl.listening.importing.files import Imported, content_of, faults_text, import_files, in_shares
 from sercl.listening.importing.result_file import ImportOptions
 from sercl.listening.items import Items, read_items
-from sercl.listening.ratings import write_table
+from sercl.listening.ratings import check_file, write_table
 from sercl.reports.listening.importing import exclusion_table, import_table
 from sercl.studies.results.records import as_record
 
@@ -35,6 +35,10 @@ def main() -> int:
     _check(options)
 
     rules = options.exclude if options.rules is None else _read_rules(Path(options.rules), options.exclude)
+    if rules.given:
+        check_replaceable(
+            _exclusions_file(Path(options.out)), "a list of excluded listeners", _holds_exclusions
+        )
     items = Items() if options["items"] is None else read_items(Path(options["items"]))
     reading = ImportOptions(**{field.name: options[field.name] for field in fields(ImportOptions)})
     found = in_shares(import_files([Path(file) for file in options.files], items, reading))
@@ -55,7 +59,7 @@ def build_parser() -> SerclParser:
     """Return the parser of the command."""
     parser = SerclParser(prog="sercl listen import", description=LISTEN_IMPORT.summary)
     parser.add_argument("files", nargs="+")
-    parser.add_argument("--out", default="ratings.parquet", help="Table to write (default: ratings.parquet).")
+    parser.add_argument("--out", default="ratings.parquet", help="Table to write.")
     parser.add_argument(
         "--items", default=None, help="protocol.json, or a table of the items with their emotions."
     )
@@ -96,6 +100,7 @@ def _read_rules(path: Path, given: ExclusionRules) -> ExclusionRules:
 def _check(options: Any) -> None:
     if Path(options.out).suffix.lower() != ".parquet":
         raise UsageError(f"--out {options.out}: the table is written as Parquet; give a name in .parquet.")
+    check_file(Path(options.out))
     for file in options.files:
         if not Path(file).exists():
             raise UsageError(f"{file}: no such file. Name the results of a listening test.")
@@ -108,8 +113,16 @@ def _refusal(found: Imported, faults: str) -> str:
     return f"{count(len(found.faults), 'row')} cannot be used.{advice}\n{faults}"
 
 
+def _exclusions_file(out: Path) -> Path:
+    return out.with_suffix(f".{EXCLUSIONS}")
+
+
+def _holds_exclusions(path: Path) -> bool:
+    return contains(r'\A\{\s*"rules":', path)
+
+
 def _write_exclusions(exclusions: Exclusions, out: Path) -> None:
-    write_text(out.with_suffix(f".{EXCLUSIONS}"), json_text(exclusions.to_dict(), indent=2) + "\n")
+    write_text(_exclusions_file(out), json_text(exclusions.to_dict(), indent=2) + "\n")
 
 
 def _show(found: Imported, exclusions: Exclusions | None, out: Path, as_json: bool) -> None:
@@ -119,7 +132,7 @@ def _show(found: Imported, exclusions: Exclusions | None, out: Path, as_json: bo
         return
     stdout.print(import_table(content))
     for note in found.notes:
-        stderr.print(Text(f"note: {note}"), soft_wrap=True)
+        stderr.print(Text(f"Note: {note}"), soft_wrap=True)
     if found.faults:
         stderr.print(Text(f"Left out:\n{faults_text(found.faults)}", style="yellow"), soft_wrap=True)
     if exclusions is not None:

@@ -33,11 +33,11 @@ def power() -> int:
     _check_pilot(parsed)
     from sercl.listening.power import PowerOptions, find_power
     from sercl.reports.listening.planning import power_chart, power_figure, power_table, smallest_text
-    from sercl.reports.rendering import check_format
+    from sercl.reports.rendering import check_picture
     from sercl.reports.style import drawn
 
     if parsed.figure is not None:
-        check_format(Path(parsed.figure))
+        check_picture(Path(parsed.figure))
     built = parser.instantiate(parsed)
     options = PowerOptions(**{field.name: _plain(built[field.name]) for field in fields(PowerOptions)})
     if parsed.pilot is not None:

@@ -9,6 +9,8 @@ from sercl.errors import SegmentError
 from sercl.files import write_text
 
 _FREQUENCIES = "\\"  # a second line of a label, with the selected frequencies
+WRITTEN = r"\A0\.000000\t\d+\.\d{6}\t\w+\n"
+"""What a file of `write` begins with if it holds all of a recording."""
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:

@@ -23,6 +23,8 @@ from sercl.files import CsvWriter, write_text
 
 _NEEDED = ("id", "start", "end", "emotion")
 _COLUMNS = (*_NEEDED, "confidence", "duration")
+WRITTEN = rf"\A{','.join(_COLUMNS)}\n"
+"""What a file of `write` begins with."""
 _VALUES = ("start", "end", "emotion", "confidence")
 _NUMBERS = ("start", "end", "confidence", "duration")
 

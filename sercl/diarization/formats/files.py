@@ -23,11 +23,13 @@ class Format:
         suffix: Suffix of its files.
         read: Reads a file: path and names of labels -> annotations.
         write: Writes files: annotations and path -> files written.
+        written: Regular expression for what `write` has written, and most other programs have not.
     """
 
     suffix: str
     read: Read
     write: Write
+    written: str
 
 
 def _together(write: Callable[[Sequence[Annotation], Path], None]) -> Write:
@@ -55,11 +57,13 @@ def _one_by_one(write: Callable[[Annotation, Path], None], suffix: str) -> Write
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "json": Format(".json", jsonfile.read, _together(jsonfile.write)),
-        "rttm": Format(".rttm", rttm.read, _together(rttm.write)),
-        "textgrid": Format(".TextGrid", textgrid.read, _one_by_one(textgrid.write, ".TextGrid")),
-        "audacity": Format(".txt", audacity.read, _one_by_one(audacity.write, ".txt")),
-        "csv": Format(".csv", csvfile.read, _together(csvfile.write)),
+        "json": Format(".json", jsonfile.read, _together(jsonfile.write), r'\A\{\n "recordings": \['),
+        "rttm": Format(".rttm", rttm.read, _together(rttm.write), rttm.WRITTEN),
+        "textgrid": Format(
+            ".TextGrid", textgrid.read, _one_by_one(textgrid.write, ".TextGrid"), textgrid.WRITTEN
+        ),
+        "audacity": Format(".txt", audacity.read, _one_by_one(audacity.write, ".txt"), audacity.WRITTEN),
+        "csv": Format(".csv", csvfile.read, _together(csvfile.write), csvfile.WRITTEN),
     }
 )
 """All formats by name."""

@@ -21,6 +21,8 @@ _NONE = "<NA>"
 _FEWEST_FIELDS = 8
 _SEGMENT_TYPE = "SPEAKER"  # the type that all readers of RTTM accept as a labelled segment
 _COMMENT = ";;"
+WRITTEN = r"\ASPEAKER \S+ 1 \S+ \S+ <NA> <NA> \S+ (\d\.\d{4}|<NA>) <NA>\n"
+"""What a file of `write` begins with."""
 
 
 def read(path: Path, names: Names = NO_NAMES) -> list[Annotation]:

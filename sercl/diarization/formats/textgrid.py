@@ -30,6 +30,9 @@ _TOKEN = re.compile(
 )
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
+WRITTEN = r'\AFile type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = \S+\ntiers\? <exists>\n'
+"""What a file of `write` begins with; Praat writes spaces at the ends of these lines."""
+
 
 class Interval(NamedTuple):
     """An interval: times in s, its text without surrounding spaces, its 1-based line."""

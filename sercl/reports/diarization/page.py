@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from sercl.audio.stream import envelope
 from sercl.diarization.formats.rows import confidence_of
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import UnknownNameError
+from sercl.files import check_replaceable, contains
 from sercl.reports.diarization.timeline import clock, colour, summary, ticks
 from sercl.reports.rendering import page_environment
 from sercl.version import __version__
@@ -50,6 +52,15 @@ class Playback:
     src: str
     embedded: bool
     playable: bool
+
+
+def check_page(path: Path) -> None:
+    """Raise `UsageError` for an existing file that is not such a page."""
+    check_replaceable(
+        path,
+        "a page of `sercl diarize`",
+        partial(contains, '<p class="kicker">Speech emotion diarization</p>'),
+    )
 
 
 def playback(source: Path, folder: Path, mode: str | None = None) -> Playback:

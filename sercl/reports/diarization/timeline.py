@@ -57,6 +57,10 @@ _LONGEST_WHOLE = 60.0
 """Recordings up to this long, in s, are a single row."""
 
 
+WRITTEN = r"\A[^\n]+  \d+:\d\d[\d:]*  (neutral throughout|\w+ [\d.]+ s \()"
+"""What a file begins with that `recording_text` was written to."""
+
+
 def recording_text(item: Annotation, name: str, width: int = 100, most: int | None = None) -> RenderableType:
     """Return heading, timeline and table of segments of one recording.
 
