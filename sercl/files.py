@@ -450,9 +450,13 @@ def _is_ours(error: OSError) -> bool:
 
 def _full(target: Path, reason: str) -> str:
     return (
-        f"{target}: cannot be written ({reason}); {_disk(target)}. The previous file is unchanged. "
+        f"{target}: cannot be written ({reason}); {_disk(target)}. {_previous(target)}"
         "Free some space, or choose a folder on another disk, and run again."
     )
+
+
+def _previous(target: Path) -> str:
+    return "The previous file is unchanged. " if is_file(target) else ""
 
 
 def _disk(target: Path) -> str:

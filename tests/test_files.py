@@ -172,9 +172,11 @@ def write_on_a_full_disk(target: Path) -> None:
 
 def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
-    write_text(target, "old")
     said = r"table\.csv: cannot be written \(No space left.*; the disk at /.* has .* free"
-    with pytest.raises(OutputError, match=said):
+    with pytest.raises(OutputError, match=rf"{said}\. Free some space"):
+        write_on_a_full_disk(target)
+    write_text(target, "old")
+    with pytest.raises(OutputError, match=rf"{said}\. The previous file is unchanged\. Free some space"):
         write_on_a_full_disk(target)
     assert target.read_text() == "old"
     assert names(tmp_path) == ["table.csv"]

@@ -90,7 +90,9 @@ def opened(path: Path | str) -> Iterator[soundfile.SoundFile]:
     """
     if _size(path) == 0:
         raise AudioError(path, "the file is empty (0 bytes); restore it from a backup", "empty")
-    if Path(path).suffix.lower() == ".raw":  # soundfile asks for its rate before it reads the file
+    # Of raw samples, soundfile asks for the rate before it reads the file; of text that is called MP3, its
+    # decoder complains on standard error before it fails.
+    if (suffix := Path(path).suffix.lower()) == ".raw" or (suffix == ".mp3" and _is_text(_start(Path(path)))):
         raise AudioError(path, f"cannot be decoded: {_what_else(Path(path))}")
     with _decoding(path):
         file = soundfile.SoundFile(_native(path))
@@ -254,6 +256,8 @@ def _decoding(path: Path | str, begun: bool = False) -> Iterator[None]:
         yield
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        if reason.startswith("File does not exist"):  # what a failed MP3 is called, too
+            reason = "Format not recognised"
         why = "it is cut short or damaged; restore the file" if begun else _what_else(Path(path))
         raise AudioError(path, f"cannot be decoded: {reason}; {why}") from error
 
@@ -272,13 +276,17 @@ _FOREIGN = {
 }
 """Formats that libsndfile does not read, by their first bytes."""
 
+_LOOKED_AT, _SHOWN = 512, 40
+"""Bytes of a file by which its kind is recognised, and characters of text that a message repeats."""
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f\xff]")
+"""Bytes that are not in text in UTF-8 or ASCII, but in any audio."""
+
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def _what_else(path: Path) -> str:
     """Return what a file is that libsndfile does not read, and what to do."""
-    with path.open("rb") as file:
-        start = file.read(64)
+    start = _start(path)
     if start.startswith(_LFS_POINTER):
         return "it is a Git LFS pointer in place of the audio. Run in its repository: git lfs pull"
     if missing_share(path):
@@ -290,12 +298,25 @@ def _what_else(path: Path) -> str:
             return (
                 f"it is {name}, which libsndfile {soundfile.__libsndfile_version__} does not read. {convert}"
             )
+    if _is_text(start):
+        first = start.decode("utf-8", errors="replace").strip().splitlines()[0][:_SHOWN]
+        return f"it is text, not audio: it begins with {first!r}. Restore the recording"
     if path.suffix.lower() in _HEADERLESS:
         return (
             "it has no header with rate and encoding. Convert it and state both: "
             f"ffmpeg -f s16le -ar 16000 -ac 1 {convert.removeprefix('Convert it: ffmpeg ')}"
         )
     return f"it is corrupt, not an audio file, or in a format that libsndfile does not read. {convert}"
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LOOKED_AT)
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether a file that begins like this is text, and no audio whose header is text (NIST)."""
+    return bool(start.strip()) and not start.startswith(b"NIST") and _NOT_IN_TEXT.search(start) is None
 
 
 def _check_header(file: soundfile.SoundFile) -> None:

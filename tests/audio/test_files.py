@@ -355,3 +355,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
             read(tmp_path / f"{name}.wav")
     with pytest.raises(AudioError, match="no such audio file"):
         read("a\0.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.flac"])
+def test_text_is_named_as_such_without_lines_of_a_decoder(tmp_path: Path, name: str, capfd) -> None:
+    (tmp_path / name).write_text("my notes\n" * 200)
+    with pytest.raises(AudioError, match="it is text, not audio: it begins with 'my notes'") as caught:
+        read(tmp_path / name)
+    assert "File does not exist" not in str(caught.value)
+    assert capfd.readouterr().err == ""

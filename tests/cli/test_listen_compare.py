@@ -51,6 +51,20 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert content["models"][0]["items"] == 12
 
 
+def test_models_of_other_items_are_an_error_or_the_first_note(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_run(tmp_path / "other", 0.9, classes=["angry", "sad"], speakers=1, utterances=["x1", "x2"])
+    assert run(folder, "--predictions", str(tmp_path / "other"), "--json") == 2
+    said = capsys.readouterr()
+    assert "none of these models was tested on any of the items" in said.err
+    assert "other was tested on x1" in said.err
+    assert said.out == ""
+    assert run(folder, "--predictions", str(folder / "run"), str(tmp_path / "other"), "--json") == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert notes[0].startswith("models that were tested on none of the items: other")
+
+
 def test_only_the_claims(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--claims") == 0
     assert "cannot be tested" in capsys.readouterr().out

@@ -176,10 +176,10 @@ def test_jsonl_is_written_to_a_file_whole(
 
 def test_a_crash_leaves_the_old_file(loader: Loader, talks: Path, tmp_path: Path) -> None:
     out = tmp_path / "talks.csv"
-    out.write_text("old")
+    out.write_text("file,emotion,seconds,sad\n")
     loader.error = CheckpointError("best.ckpt: written by another version.")
     assert predict(talks, "--format", "csv", "--out", out) == 1
-    assert out.read_text() == "old"
+    assert out.read_text() == "file,emotion,seconds,sad\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["talks", "talks.csv"]
 
 

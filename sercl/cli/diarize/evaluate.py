@@ -55,7 +55,7 @@ from sercl.studies.diarization.results import (
     score_systems,
     together,
 )
-from sercl.studies.results.records import CONFIG
+from sercl.studies.results.records import CONFIG, RESULTS
 from sercl.studies.training.results import (
     describe_model,
     environment,
@@ -430,7 +430,7 @@ def evaluate_run(
     task, systems = load_systems(run, options)
     tuning = tune(task, systems, data.validation(), options.uncovered) if options.tune else {}
     diarized, posts = diarize(task, systems, evaluation_set, tuning, options.uncovered)
-    keep(run, tuning, data)
+    keep(run, tuning, data, options.out)
     baseline = None if run.baseline is None else str(run.baseline.path)
     model = describe_model(task)
     return RunEvaluation(
@@ -469,12 +469,19 @@ def diarize(
     return diarized, posts
 
 
-def keep(run: Run, tuning: Mapping[str, Tuning], data: EvaluationData) -> None:
-    """Write the chosen post-processing of the diarizer into its checkpoint."""
+def keep(run: Run, tuning: Mapping[str, Tuning], data: EvaluationData, out: str | None) -> None:
+    """Write the chosen post-processing of the diarizer into its checkpoint, and say what is older than it."""
     if DIARIZER in tuning:
         path = run.diarizer.path
         keep_tuning(path, tuning[DIARIZER], data.run_name)
         stderr.print(f"The post-processing is saved in {path}", soft_wrap=True, markup=False)
+        earlier = path.parent / RESULTS
+        if earlier.is_file() and out is None:
+            text = (
+                f"Note: {earlier} keeps the scores with the post-processing before. Scores with this one are "
+                "below; --out FOLDER saves them."
+            )
+            stderr.print(text, soft_wrap=True, markup=False)
 
 
 def main() -> int:

@@ -156,7 +156,7 @@ def _said(path: Path) -> None:
 
 TABLE = "table"
 MOST_SEGMENTS = 30
-"""Maximum number of segments per recording listed on a terminal, or beside a page with all of them."""
+"""Maximum number of segments per recording listed on a terminal."""
 POST = ("smoothing", "median_seconds", "switch_penalty", "min_seconds", "threshold")
 """Options that replace the checkpoint's own post-processing, one by one."""
 
@@ -216,7 +216,7 @@ def run(options: "Namespace") -> int:
             advance(1)
             found.append((path, result))
             if options.format == TABLE and options.out is None:
-                show(result, str(path), with_all=options.html is None)
+                show(result, str(path))
     if found:
         write_outputs(options, found)
     return conclude(len(failures), len(inputs.files) + len(inputs.unmatched))
@@ -254,10 +254,10 @@ def diarized_files(
             yield path, replace(result, id=name)
 
 
-def show(item: Annotation, name: str, with_all: bool = True) -> None:
+def show(item: Annotation, name: str) -> None:
     """Print one recording above the progress bar; all its segments if output is a pipe or file."""
     from sercl.reports.diarization.timeline import recording_text
 
     console = stderr if stdout.is_terminal and stderr.is_terminal else stdout
-    most = None if with_all and not stdout.is_terminal else MOST_SEGMENTS
+    most = MOST_SEGMENTS if stdout.is_terminal else None
     console.print(recording_text(item, name, min(console.width, 120), most), "")

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from sercl.corpora.base import PARTS, SEEN, Utterance
 from sercl.corpora.folds import Fold, is_on_classes
+from sercl.counting import count
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.datamodules.corpus import (
     CorpusDataModule,
@@ -390,7 +391,22 @@ class LanguagePair(EmotionDataModule):
             (self.continues_from, self.shares_epochs),
             self.trains_on_everything,
         )
-        return replace(report, notes=(*self._copies(), *report.notes))
+        return replace(report, notes=(*self._same_corpus(), *self._copies(), *report.notes))
+
+    def _same_corpus(self) -> list[str]:
+        """Return a note on utterances that both corpora contain, in whatever part."""
+        if len(self.corpora_in_use) < len(ROLES):
+            return []
+        source, target = (
+            {(item.corpus, item.id) for part in PARTS for item in getattr(fold, part)}
+            for fold in self.folds_in_use.values()
+        )
+        if not (shared := source & target):
+            return []
+        return [
+            f"source and target are one corpus: {count(len(shared), 'utterance')} belong to both. "
+            "Its speakers are other people in the test, but nothing here is transfer between corpora"
+        ]
 
     def _copies(self) -> list[str]:
         """Return notes on recordings that both corpora contain as copies in different files."""

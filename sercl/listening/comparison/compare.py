@@ -141,6 +141,7 @@ def compare(
     scored = table
     if options.groups == KNOWLEDGE and table.kind == RATINGS and KNOWLEDGE not in table.listener_columns:
         scored = by_knowledge(table, options.native)
+    _check_tested(table, models)
     segments = _segmentation(scored, options, reference, labellers)
     base = Comparison(
         options=options,
@@ -192,8 +193,9 @@ def _with_choices(
         contrasts=contrasts_of(answers, options.standard, options.resamples, options.seed),
         mixed_models=mixed,
         notes=(
+            *_untested(models, against),
             *_not_people(table),
-            *_notes(answers, models, against),
+            *_notes(answers, against),
             *_of_mixed(mixed),
             *base.notes,
         ),
@@ -297,7 +299,7 @@ _INTERVALS = {
 }
 
 
-def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
+def _notes(answers: Answers, against: Sequence[AgainstModel]) -> Iterator[str]:
     unit = "speakers" if answers.by_speaker else "items"
     if answers.votes_only:
         yield (
@@ -317,7 +319,7 @@ def _notes(answers: Answers, models: Sequence[Model], against: Sequence[AgainstM
             f"listeners also answered {', '.join(extra)}, which no item is: such answers count as errors. A "
             "model that cannot give them has an easier task."
         )
-    yield from _left_out(models, against)
+    yield from _left_out(against)
 
 
 def _of_mixed(fitted: Sequence[MixedModel]) -> Iterator[str]:
@@ -346,10 +348,25 @@ def _judges(names: Sequence[str], models: int) -> str:
     return "; ".join([*parts, *(f"listeners and {name}" for name in machines)])
 
 
-def _left_out(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
+def _check_tested(table: Table, models: Sequence[Model]) -> None:
+    """Raise `UsageError` if there are models, but none was tested on an item."""
+    names = table.frame["item"].unique()
+    if models and has_choices(table) and all((own.rows(names) < 0).all() for own in models):
+        first = models[0]
+        raise UsageError(
+            f"--predictions: none of these models was tested on any of the items ({names[0]}, ...): "
+            f"{first.name} was tested on {min(first.items)}, ... Give runs that were tested on the corpus of "
+            "the items: `sercl test --ckpt FILE --out FOLDER`."
+        )
+
+
+def _untested(models: Sequence[Model], against: Sequence[AgainstModel]) -> Iterator[str]:
     compared = {own.model for own in against}
     if untested := [own.name for own in models if own.name not in compared]:
         yield f"models that were tested on none of the items: {'; '.join(untested)}."
+
+
+def _left_out(against: Sequence[AgainstModel]) -> Iterator[str]:
     for own in against:
         if own.contradicting:
             yield (

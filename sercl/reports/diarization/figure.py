@@ -13,7 +13,7 @@ from sercl.corpora.base import Segment
 from sercl.diarization.segments import NEUTRAL
 from sercl.errors import UsageError
 from sercl.metrics.functional.eder import eder, time_confusion
-from sercl.reports.diarization.timeline import colour
+from sercl.reports.diarization.timeline import colour, in_order
 from sercl.reports.rendering import check_format, picture_file
 from sercl.studies.diarization.recordings import DiarizedRecording, Recording, Recordings
 
@@ -130,8 +130,7 @@ def _draw_legend(figure: "Figure", pictures: Sequence[Picture], height: float) -
     from matplotlib.patches import Patch
 
     tracks = [segments for item in pictures for segments in item.tracks.values()]
-    names = dict.fromkeys(segment.emotion for segments in tracks for segment in segments)
-    shown = [name for name in names if name != NEUTRAL] + [NEUTRAL]
+    shown = in_order([NEUTRAL, *(segment.emotion for segments in tracks for segment in segments)])
     handles = [Patch(color=colour(name), label=name) for name in shown]
     figure.legend(
         handles=handles,

@@ -20,7 +20,7 @@ from sercl.diarization.formats.rows import confidence_of
 from sercl.diarization.segments import NEUTRAL, Annotation
 from sercl.errors import UnknownNameError
 from sercl.files import check_replaceable, contains
-from sercl.reports.diarization.timeline import clock, colour, summary, ticks
+from sercl.reports.diarization.timeline import clock, colour, in_order, summary, ticks
 from sercl.reports.rendering import page_environment
 from sercl.version import __version__
 
@@ -151,12 +151,12 @@ def html_page(items: Sequence[Listened], checkpoint: Path) -> str:
 
 
 def totals(items: Any) -> dict[str, float]:
-    """Return emotion -> its total time in s in all annotations, neutral last."""
+    """Return emotion -> its total time in s in all annotations, in the order of classes, neutral last."""
     seconds: dict[str, float] = {}
     for item in items:
         for segment in item.segments:
             seconds[segment.emotion] = seconds.get(segment.emotion, 0.0) + segment.end - segment.start
-    return dict(sorted(seconds.items(), key=lambda pair: (pair[0] == NEUTRAL, pair[0])))
+    return {name: seconds[name] for name in in_order(seconds)}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sercl.metrics.functional.eder import ERRORS, ErrorParts
 from sercl.reports.groups import groups_report
 from sercl.reports.results import average_interval, average_text, percent, recalls_of_a_guess
 from sercl.reports.style import table
-from sercl.studies.diarization.evaluation import DiarizationScores
+from sercl.studies.diarization.evaluation import EVENTS_FOUND, DiarizationScores, Tuning
 from sercl.studies.diarization.results import DiarizationResults, RunScores, SystemScores
 from sercl.studies.results.scores import Score
 
@@ -89,9 +89,20 @@ def tuning_lines(results: DiarizationResults) -> list[str]:
         chosen |= {f"{name} of {run.name}": own for name, own in run.tuning.items()}
     return [
         f"Chosen for {name} on {own.recordings} validation clips, of {own.tried} settings: "
-        f"{post_text(own.post)} (EDER {percent(own.before)} to {percent(own.eder)} % there)"
+        f"{post_text(own.post)} (EDER {percent(own.before)} to {percent(own.eder)} % there{_falls_text(own)})"
         for name, own in chosen.items()
     ]
+
+
+def _falls_text(own: Tuning) -> str:
+    """Return the scores that fall with the chosen post-processing, or ""."""
+    shown = [
+        f"{name} {before:.0f} to {after:.0f} of {own.events}"
+        if name == EVENTS_FOUND
+        else f"{name} {percent(before)} to {percent(after)} %"
+        for name, (before, after) in own.falls.items()
+    ]
+    return f"; what falls there: {', '.join(shown)}" if shown else ""
 
 
 def averages_table(scores: DiarizationScores) -> RenderableType:

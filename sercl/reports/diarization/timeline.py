@@ -1,11 +1,13 @@
-"""A recording's emotions over time as lines of text: colours on a terminal, words without them."""
+"""A recording's emotions over time as lines of text: blocks in colours on a terminal, else letters."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 
-from rich.console import Group, RenderableType
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from sercl.corpora.labels import EMOTIONS
@@ -39,6 +41,12 @@ def colour(emotion: str) -> str:
     return _OTHERS[column % len(_OTHERS)]
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return each name once: emotions in the order of classes, other names, and neutral, which fills gaps."""
+    places = {name: place for place, name in enumerate(EMOTIONS)}
+    return sorted(set(names), key=lambda name: (name == NEUTRAL, places.get(name, len(places)), name))
+
+
 def ticks(duration: float) -> list[tuple[float, str]]:
     """Return (position in %, label) of at most a dozen round times."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -51,14 +59,17 @@ def ticks(duration: float) -> list[tuple[float, str]]:
 _MOST_ROWS = 8
 _ROW_SECONDS = (60, 120, 300, 600, 900, 1800, 3600, 7200)
 _FULL, _LINE, _PAUSE = "█", "─", " "
+_COMMON = tuple(name for name in EMOTIONS if name != NEUTRAL)
+_SPARE = "123456789XYZ"
+"""Signs of emotions whose letters are taken."""
 _SURE = 0.5
 """Mean probability above which no other emotion can have more."""
 _LONGEST_WHOLE = 60.0
 """Recordings up to this long, in s, are a single row."""
 
 
-WRITTEN = r"\A[^\n]+  \d+:\d\d[\d:]*  (neutral throughout|\w+ [\d.]+ s \()"
-"""What a file begins with that `recording_text` was written to."""
+WRITTEN = "Start +End +Seconds +Emotion +Confidence *\n +(─){20}"
+"""Regular expression for what is in every file that `recording_text` was written to."""
 
 
 def recording_text(item: Annotation, name: str, width: int = 100, most: int | None = None) -> RenderableType:
@@ -72,7 +83,46 @@ def recording_text(item: Annotation, name: str, width: int = 100, most: int | No
     """
     found = summary(item)
     heading = Text.assemble((name, "bold"), f"  {clock(item.end)}  ", (found, "dim"))
-    return Group(heading, timeline_text(item, width), segments_table(item, most))
+    return Group(heading, Timeline(item, width), segments_table(item, most))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The rows of `timeline_text` and their legend, in colours where they are shown.
+
+    Attributes:
+        item: The recording.
+        width: Columns.
+    """
+
+    item: Annotation
+    width: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield the rows and the legend."""
+        names = in_order(segment.emotion for segment in self.item.segments if segment.emotion != NEUTRAL)
+        without_colours = console.no_color or console.color_system is None
+        signs = letters(names) if without_colours else dict.fromkeys(names, _FULL)
+        yield timeline_text(self.item, self.width, signs)
+        if names:
+            yield _legend(names, signs, bool(self.item.pauses))
+
+
+def letters(names: Sequence[str]) -> dict[str, str]:
+    """Return emotion -> a letter of its own, the same in every recording for those that sercl knows."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys((*_COMMON, *names)):
+        free = [sign for sign in (*name.upper(), *_SPARE) if sign.isalnum() and sign not in found.values()]
+        found[name] = next(iter(free), _FULL)
+    return {name: found[name] for name in names}
+
+
+def _legend(names: Sequence[str], signs: Mapping[str, str], has_pauses: bool) -> RenderableType:
+    entries = [Text(f"{signs[name]} {name}", style=colour(name)) for name in names]
+    entries.append(Text(f"{_LINE} {NEUTRAL}", style="dim"))
+    if has_pauses:
+        entries.append(Text("blank: no speech", style="dim"))
+    return Columns(entries, padding=(0, 3))  # breaks lines between entries only
 
 
 def summary(item: Annotation) -> str:
@@ -86,11 +136,20 @@ def summary(item: Annotation) -> str:
     if not seconds:
         return "neutral throughout"
     seconds[NEUTRAL] = max(0.0, item.end - sum(seconds.values()))
-    return ", ".join(f"{name} {time:.1f} s ({100 * time / item.end:.0f} %)" for name, time in seconds.items())
+    shown = ((name, seconds[name]) for name in in_order(seconds))
+    return ", ".join(f"{name} {time:.1f} s ({100 * time / item.end:.0f} %)" for name, time in shown)
 
 
-def timeline_text(item: Annotation, width: int = 100) -> Text:
-    """Return rows of equal time, each with its start time, and a scale below a single row."""
+def timeline_text(
+    item: Annotation, width: int = 100, signs: Mapping[str, str] = MappingProxyType({})
+) -> Text:
+    """Return rows of equal time, each with its start time, and a scale below a single row.
+
+    Args:
+        item: The recording.
+        width: Columns.
+        signs: Emotion -> the character that its events are filled with; a block for others.
+    """
     duration = item.end
     seconds = row_seconds(duration)
     lead = len(clock(duration)) + 2
@@ -100,7 +159,7 @@ def timeline_text(item: Annotation, width: int = 100) -> Text:
         start = index * seconds
         share = min(1.0, (duration - start) / seconds)
         names = list(cell_names(item, start, start + share * seconds, max(1, round(share * cells))))
-        lines.append(Text.assemble((f"{clock(start):>{lead - 2}}  ", "dim"), _row(names)))
+        lines.append(Text.assemble((f"{clock(start):>{lead - 2}}  ", "dim"), _row(names, signs)))
     if len(lines) == 1:
         lines.append(Text(" " * lead + scale(duration, cells), style="dim"))
     return Text("\n").join(lines)
@@ -177,22 +236,22 @@ def clock(seconds: float, decimals: int = 0) -> str:
     return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
 
 
-def _row(names: Sequence[str]) -> Text:
+def _row(names: Sequence[str], signs: Mapping[str, str]) -> Text:
     row = Text()
     for name, run in groupby(names):
         length = sum(1 for _ in run)
         if name in ("", NEUTRAL):
             row.append((_LINE if name else _PAUSE) * length, style="dim")
         else:
-            row.append(_labelled(name, length), style=colour(name))
+            row.append(_labelled(name, length, signs.get(name, _FULL)), style=colour(name))
     return row
 
 
-def _labelled(name: str, length: int) -> str:
+def _labelled(name: str, length: int, sign: str) -> str:
     """Return an event of `length` cells, its name inside if it fits."""
     if length < len(name) + 4:
-        return _FULL * length
-    return f" {name} ".center(length, _FULL)
+        return sign * length
+    return f" {name} ".center(length, sign)
 
 
 def _overlap(start: float, end: float, first: float, last: float) -> float:

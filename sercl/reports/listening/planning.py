@@ -74,7 +74,8 @@ def power_chart(own: Power) -> Text:
             cells[_row(float(np.interp(column, places, powers)))][column] = ("·", style)
         for column, power in zip(places, powers, strict=True):
             cells[_row(power)][column] = (_SIGNS[index % len(_SIGNS)], style)
-        ends.setdefault(_row(powers[-1]), []).append(Text(str(people), style))
+        sign = _SIGNS[index % len(_SIGNS)]
+        ends.setdefault(_row(powers[-1]), []).append(Text(f"{sign} {people}", style))
     lines = [
         Text.assemble(f"{100 - 10 * number:>5} ", *row, " ", Text(" ").join(ends.get(number, [])))
         for number, row in enumerate(cells)

@@ -1,7 +1,7 @@
 """All numbers of emotion diarization on one list of recordings, with intervals, as plain data."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +343,10 @@ SHORTEST = (0.0, 0.1, 0.2, 0.4)
 THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7)
 
 
+EVENTS_FOUND = "events found"
+"""Name of a score in `Tuning.falls`."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """The chosen post-processing and its scores.
@@ -353,6 +357,9 @@ class Tuning:
         before: The mean EDER of the previous post-processing.
         recordings: Number of recordings that it was chosen on.
         tried: Number of settings compared.
+        falls: Score -> its values with the previous and the chosen post-processing, of the scores that fall
+            there: recalls of classes ("recall of sad", shares of time), and "events found", of `events`.
+        events: Number of events in the reference of these recordings.
     """
 
     post: PostConfig
@@ -360,6 +367,8 @@ class Tuning:
     before: float
     recordings: int
     tried: int
+    falls: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    events: int = 0
 
 
 def candidates() -> Iterator[PostConfig]:
@@ -407,7 +416,20 @@ def tune(
             best, lowest = post, error
         if on_progress is not None:
             on_progress(1)
-    return Tuning(best, lowest, own, len(recordings), tried)
+    earlier, chosen = (
+        evaluate(find_segments(recordings, system, classes, post, uncovered), classes)
+        for post in (before, best)
+    )
+    return Tuning(best, lowest, own, len(recordings), tried, _falls(earlier, chosen), chosen.events)
+
+
+def _falls(before: DiarizationScores, after: DiarizationScores) -> dict[str, tuple[float, float]]:
+    pairs = {
+        f"recall of {one.name}": (one.recall, other.recall)
+        for one, other in zip(before.by_emotion, after.by_emotion, strict=True)
+    }
+    pairs[EVENTS_FOUND] = float(before.events_found), float(after.events_found)
+    return {name: (one, other) for name, (one, other) in pairs.items() if other < one - 1e-9}
 
 
 def mean_eder(

@@ -96,6 +96,22 @@ def test_a_corpus_without_segments_gives_clips_of_its_test_part(diarizer, ravdes
     assert found["data"]["name"] == "RAVDESS, test clips"
 
 
+def test_tuning_says_that_the_results_of_the_training_are_older(own, zed, capsys):
+    words = [
+        "diarize",
+        "evaluate",
+        str(own / "best.ckpt"),
+        "--tune",
+        "--data",
+        "ZED",
+        "--data.root",
+        str(zed),
+    ]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{own / 'results.json'} keeps the scores with the post-processing before" in said
+
+
 def test_tuning_is_done_on_validation_and_kept_in_the_checkpoint(own, zed, wav, capsys):
     before = checkpoints.read(own / "best.ckpt")
     found = evaluated(capsys, own / "best.ckpt", "--tune", "--data", "ZED", "--data.root", zed)

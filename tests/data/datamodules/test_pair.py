@@ -169,6 +169,15 @@ def test_the_same_clips_on_both_sides_are_refused(emodb):
         LanguagePair(source, target).setup("fit")
 
 
+def test_a_pair_of_one_corpus_says_that_it_shows_no_transfer(emodb, pair):
+    same = LanguagePair(datamodules.EmoDB(emodb), datamodules.EmoDB(emodb))
+    same.setup("fit")
+    assert same.report.notes[0].startswith("source and target are one corpus: ")
+    other = pair()
+    other.setup("fit")
+    assert not any("one corpus" in note for note in other.report.notes)
+
+
 def test_a_copied_corpus_still_shares_its_speakers(tmp_path):
     source = write_manifest(tmp_path / "a", per_emotion=1, prefix="s")
     copy = write_manifest(tmp_path / "b", per_emotion=2, prefix="s")

@@ -239,9 +239,10 @@ def test_a_contradicting_truth_is_left_out() -> None:
 
 def test_a_model_of_other_items_is_named() -> None:
     table = fake_ratings(fake_items(("de",), 2), [Group("German", 2)])
-    found = compare(table, [model(fake_items(("zh",), 2), 0.9)], QUICK)
-    assert found.models == ()
-    assert any("tested on none" in note for note in found.notes)
+    other, own = model(fake_items(("zh",), 2), 0.9), model(fake_items(("de",), 2), 0.9)
+    with pytest.raises(UsageError, match="none of these models was tested on any of the items"):
+        compare(table, [other], QUICK)
+    assert "tested on none" in compare(table, [replace(other, name="other"), own], QUICK).notes[0]
 
 
 def test_simulated_listeners_are_named_as_such() -> None:

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sercl.corpora.labels import EMOTIONS
 from sercl.diarization.postprocess import PostConfig, to_segments
 from sercl.diarization.segments import Annotation, ScoredSegment
 from sercl.reports.diarization.timeline import (
     cell_names,
     clock,
+    letters,
     recording_text,
     row_seconds,
     scale,
@@ -61,6 +63,45 @@ def test_a_long_list_of_segments_is_cut_and_the_rest_counted():
     assert text.count("0.90") == 30
     assert shown(item).count("0.90") == 50
     assert "more" not in shown(item)
+
+
+TALK = Annotation(
+    "talk",
+    tuple(
+        ScoredSegment(start, start + 1.0, name, 0.9)
+        for start, name in enumerate(("sad", "surprised", "neutral", "own", "angry"))
+    ),
+    5.0,
+)
+
+
+def test_without_colours_each_emotion_has_a_letter_and_a_legend():
+    lines = shown(TALK, width=20).splitlines()
+    assert any(line.startswith("0:00  SSSUU") and line.endswith("AAA") for line in lines)
+    assert "surprised   2 own\n" in shown(TALK, width=40)
+    text = shown(TALK)
+    assert "A angry   S sad   U surprised   2 own   ─ neutral" in text
+    assert "█" not in text
+    assert "blank: no speech" not in text
+    assert "blank: no speech" in shown(ITEM)
+
+
+def test_colours_have_a_legend_of_blocks():
+    text = shown(TALK, force_terminal=True, color_system="truecolor")
+    assert "█ angry" in text
+    assert "S sad" not in text
+
+
+def test_no_colour_on_a_terminal_gives_letters():
+    assert "SSS" in shown(TALK, force_terminal=True, no_color=True)
+
+
+def test_emotions_have_the_order_of_classes():
+    assert summary(TALK).split(", ") == [
+        f"{name} 1.0 s (20 %)" for name in ("angry", "sad", "surprised", "own", "neutral")
+    ]
+    known = letters(EMOTIONS[:2] + EMOTIONS[3:])
+    assert len(set(known.values())) == len(known)
 
 
 def test_colours_are_for_terminals_only():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,22 @@ def test_what_is_as_good_stays():
     found = tune(recordings_with(0.0), "diarizer", CLASSES, before)
     assert found.post == before
     assert found.eder == pytest.approx(0.0, abs=1e-9)
+
+
+def test_scores_that_fall_with_the_choice_are_kept():
+    items = recordings_with(0.0)
+    # A short event that is detected, and many short false ones, which smoothing removes together.
+    frames = items[0].frames["diarizer"].probabilities
+    frames[:] = 0.1
+    frames[:, 2] = 0.7
+    for first in (5, 25, 45, 85, 105, 125, 145):
+        frames[first : first + 3, [0, 2]] = 0.7, 0.1
+    frames[160:163, [0, 2]] = 0.7, 0.1
+    items = [replace(items[0], reference=(Segment(3.2, 3.26, "angry"),))]
+    found = tune(items, "diarizer", CLASSES, PostConfig("none", min_seconds=0.0))
+    assert found.falls["recall of angry"] == (pytest.approx(1.0), pytest.approx(0.0))
+    assert found.falls["events found"] == (1.0, 0.0)
+    assert found.events == 1
 
 
 def test_settings_are_different_and_the_plainest_comes_first():
