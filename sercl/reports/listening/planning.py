@@ -1,6 +1,6 @@
 """The results of `sercl listen power` and `sercl listen monitor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
@@ -66,7 +66,7 @@ def power_chart(own: Power) -> Text:
     """Return the power over the number of items, a curve per number of listeners, for a terminal."""
     cells = [[(" ", "")] * (_WIDE + 1) for _ in range(_HIGH)]
     cells[_row(own.options.power)] = [("╌", "dim")] * (_WIDE + 1)
-    ends: dict[int, list[Text]] = {}
+    ends: dict[int, list[tuple[str, str, str]]] = {}
     for index, (people, items, powers) in enumerate(_curves(own)):
         style = _STYLES[index % len(_STYLES)]
         places = _columns(items)
@@ -74,10 +74,9 @@ def power_chart(own: Power) -> Text:
             cells[_row(float(np.interp(column, places, powers)))][column] = ("·", style)
         for column, power in zip(places, powers, strict=True):
             cells[_row(power)][column] = (_SIGNS[index % len(_SIGNS)], style)
-        sign = _SIGNS[index % len(_SIGNS)]
-        ends.setdefault(_row(powers[-1]), []).append(Text(f"{sign} {people}", style))
+        ends.setdefault(_row(powers[-1]), []).append((_SIGNS[index % len(_SIGNS)], str(people), style))
     lines = [
-        Text.assemble(f"{100 - 10 * number:>5} ", *row, " ", Text(" ").join(ends.get(number, [])))
+        Text.assemble(f"{100 - 10 * number:>5} ", *row, " ", _ends_text(ends.get(number, [])))
         for number, row in enumerate(cells)
     ]
     items = sorted(own.options.items)
@@ -86,6 +85,12 @@ def power_chart(own: Power) -> Text:
         below[column : column + len(str(size))] = str(size)
     head = Text("Power in % over the number of items; at the right, the number of listeners", "bold")
     return Text("\n").join([head, *lines, Text(f"{'':6}{''.join(below).rstrip()}", "dim")])
+
+
+def _ends_text(ends: Sequence[tuple[str, str, str]]) -> Text:
+    """Return what curves that end in one row stand for; of several, only the last has its sign in the row."""
+    shown = (Text(f"{sign} {name}" if len(ends) > 1 else name, style) for sign, name, style in ends)
+    return Text("   ").join(shown)
 
 
 def _row(power: float) -> int:

@@ -29,12 +29,11 @@ def test_a_table_and_a_timeline(diarizer, wav, capsys):
     assert "Confidence" in output
 
 
-def test_beside_a_page_the_list_of_segments_is_cut_and_counted(diarizer, wav, tmp_path, capsys, monkeypatch):
+def test_a_pipe_lists_all_segments_also_beside_a_page(diarizer, wav, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sercl.cli.diarize.outputs.MOST_SEGMENTS", 0)
-    assert run(diarizer, wav("a.wav", 2.0), "--html", tmp_path / "a.html") == 0
-    assert " more (all of them: --format csv" in capsys.readouterr().out
-    assert run(diarizer, wav("a.wav", 2.0)) == 0
-    assert "more (all" not in capsys.readouterr().out
+    for words in ((), ("--html", tmp_path / "a.html")):
+        assert run(diarizer, wav("a.wav", 2.0), *words) == 0
+        assert "more (all" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["json", "rttm", "csv"])

@@ -40,6 +40,13 @@ def test_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "at the right" not in capsys.readouterr().out
 
 
+def test_curves_that_end_in_one_row_have_their_signs(capsys: pytest.CaptureFixture[str]) -> None:
+    many = "--listeners", "[20,80,90]", "--items", "[48,192]", "--simulations", "100"
+    assert main(["listen", "power", *many, "--difference", "0.3"]) == 0
+    top = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  100 "))
+    assert top.endswith("▲ ● 20   ■ 80   ▲ 90")
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json") == 0
     content = json.loads(capsys.readouterr().out)
