@@ -405,7 +405,7 @@ class LanguagePair(EmotionDataModule):
             return []
         return [
             f"source and target are one corpus: {count(len(shared), 'utterance')} belong to both. "
-            "Its speakers are other people in the test, but nothing here is transfer between corpora"
+            "Other clips of it are tested than trained on, which shows no transfer between corpora"
         ]
 
     def _copies(self) -> list[str]:
