@@ -145,6 +145,10 @@ class FoldError(SerclError, ValueError):
     """Folds that cannot be made from these utterances (too few speakers, an absent class, ...)."""
 
 
+class FoldCountError(UsageError, FoldError):
+    """More folds than there are speakers: a number out of its range, as is the index of a fold."""
+
+
 class SpeakerOverlapError(FoldError):
     """Speakers are in both training and test, and that was not explicitly allowed."""
 

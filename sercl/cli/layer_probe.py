@@ -45,10 +45,21 @@ from sercl.tasks.sharding import check_shardable
 SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
 POOLINGS = ("mean", "mean+std")
 
+_TRAINING_GROUPS = ("--early_stopping.", "--checkpoint.")
+_TRAINING = frozenset(
+    f"--trainer.{name}"
+    for name in (
+        *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches"),
+        *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"),
+        *("check_val_every_n_epoch", "val_check_interval"),
+    )
+)
+
 
 def main() -> int:
     """Run `sercl layer-probe` with the arguments of the process."""
     sys.argv[1:] = spelled_out(sys.argv[1:])
+    refuse_training(sys.argv[1:])
     run(Cli("layer-probe", options=("probe", LayerProbeOptions)))
     return 0
 
@@ -59,6 +70,20 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     return [
         forms.get(name, name) + sign + value for name, sign, value in (word.partition("=") for word in words)
     ]
+
+
+def refuse_training(words: Sequence[str]) -> None:
+    """Raise `UsageError` for options of a training, which have no effect on probes.
+
+    Those in a YAML are left alone: it may be one of `sercl fit`.
+    """
+    for word in words:
+        option = word.partition("=")[0]
+        if option.startswith(_TRAINING_GROUPS) or option in _TRAINING:
+            raise UsageError(
+                f"{option}: without effect, since layer-probe trains probes of its own on the encoder "
+                "(--probe.max_epochs, --probe.lr and others). Leave it out."
+            )
 
 
 def run(cli: Cli) -> LayerProbe | None:

@@ -7,12 +7,12 @@ import yaml
 
 import sercl
 from sercl.audio.preprocess import PreprocessConfig
-from sercl.cli.layer_probe import spelled_out
+from sercl.cli.layer_probe import refuse_training, spelled_out
 from sercl.cli.main import main
 from sercl.cli.run_folder import check_claim
 from sercl.corpora.folds import make_folds
 from sercl.corpora.labels import label_scheme
-from sercl.errors import ResultsError
+from sercl.errors import ResultsError, UsageError
 from sercl.studies.heads.config import ProbeConfig
 from sercl.studies.layer_probe.folds import probe_study
 from sercl.studies.layer_probe.task import ProbeTask
@@ -267,7 +267,7 @@ def test_the_recipe_of_the_study_is_a_preset(default_words, tmp_path):
         (["--model.adapter", "lora"], 2, "adapter"),
         (["--model.pooling", "attentive"], 2, "mean+std"),
         (["--features.precision", "fp8"], 2, "bf16"),
-        (["--data.folds.count", "40"], 1, "speakers"),
+        (["--data.folds.count", "40"], 2, "speakers"),
         (["--probe.lr", "-1"], 2, "lr"),
     ],
 )
@@ -303,3 +303,12 @@ def test_every_flag_of_the_short_page_exists(words):
         return Cli("layer-probe", options=("probe", LayerProbeOptions))
 
     assert not unknown_flags(PAGE.flags, parse)
+
+
+@pytest.mark.parametrize(
+    "option", ["--trainer.max_epochs", "--early_stopping.patience=3", "--checkpoint.mode"]
+)
+def test_options_of_a_training_are_refused(option):
+    with pytest.raises(UsageError, match=rf"{option.partition('=')[0]}: without effect.*--probe\.max_epochs"):
+        refuse_training(["--data", "EmoDB", option, "3"])
+    refuse_training(["--trainer.accelerator", "cpu", "--probe.max_epochs", "3"])

@@ -8,7 +8,7 @@ from sercl.corpora.folds.config import FoldConfig
 from sercl.corpora.folds.draw import cut, grouped, shuffled, whole_share
 from sercl.corpora.folds.fold import Draft, named, speakers
 from sercl.corpora.labels import LabelScheme
-from sercl.errors import FoldError
+from sercl.errors import FoldCountError, FoldError
 
 
 def unit_of(utterance: Utterance, unit: str) -> str | None:
@@ -120,7 +120,7 @@ def speaker_folds(utterances: Sequence[Utterance], labels: LabelScheme, config: 
     """
     names = unit_names(utterances, "speaker")
     if len(names) < config.count:
-        raise FoldError(_too_few(names, config.count))
+        raise _too_few(names, config.count)
     groups = speaker_groups(utterances, labels, config.count, config.seed)
     # Starting after the test group, so that the folds validate on different speakers.
     return [
@@ -169,15 +169,15 @@ def _clash(group: Traits, speaker: Traits, totals: Mapping[tuple[str, object], i
     return sum(group[trait] * count / totals[trait] ** 2 for trait, count in speaker.items())
 
 
-def _too_few(names: Sequence[str], count: int) -> str:
+def _too_few(names: Sequence[str], count: int) -> FoldError:
     if len(names) == 1:
-        return (
+        return FoldError(
             f"there is one speaker only ({names[0]}), so no fold can have unseen speakers in test. PAVOQUE "
             "has the scheme paper (--data.folds.scheme paper); else bring your own lists with the scheme csv "
             "(--data.folds.scheme csv --data.folds.lists FOLDER). Both need allow_speaker_overlap "
             "(--data.folds.allow_speaker_overlap true)."
         )
-    return (
+    return FoldCountError(
         f"{len(names)} speakers ({named(names)}) cannot fill {count} folds. "
         f"Give a count of {'2' if len(names) == 2 else f'2 to {len(names)}'} (--data.folds.count)."
     )

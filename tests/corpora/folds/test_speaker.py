@@ -112,8 +112,9 @@ def test_folds_validate_on_different_speakers() -> None:
 def test_too_few_speakers_for_the_folds() -> None:
     with pytest.raises(
         FoldError, match=r"3 speakers \(a, b, c\).*a count of 2 to 3 \(--data\.folds\.count\)"
-    ):
+    ) as caught:
         make_folds(even("abc", 4), LABELS, FoldConfig(count=5))
+    assert caught.value.exit_code == 2
 
 
 def test_one_speaker_only_names_the_ways_out() -> None:
