@@ -159,7 +159,7 @@ def test_a_complete_run_says_so_where_it_is_to_go_on(run, fit_words, tmp_path, c
         (["--model.encoder", "openai/whisper-base"], 1, "no network"),
         (["--model.layer", "17"], 2, "17"),
         (["--data.folds.index", "9"], 2, "9"),
-        (["--data.folds.count", "40"], 1, "speakers"),
+        (["--data.folds.count", "40"], 2, "speakers"),
         (["--trainer.max_epochs", "many"], 2, "max_epochs"),
         (["--config", "absent.yaml"], 2, "absent.yaml"),
     ],
