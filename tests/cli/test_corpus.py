@@ -231,7 +231,8 @@ def test_inspect_goes_on_over_bad_labels(odd_manifest: Path, capsys: pytest.Capt
     assert "odd.csv:4: unknown emotion 'contempt' (2 rows in all)" in text
     assert "Dropped on request: Unklar 1" in text
     assert "--emotions '{contempt: angry}' (in a run: --data.emotions)" in text
-    assert "a different label scheme may select different test speakers" in text
+    assert "sercl fit cannot train on it: 2 speakers (00, 01) cannot fill 5 folds." in text
+    assert "may select different test speakers" not in text
     assert _run("inspect", "Manifest", "--root", odd_manifest, *ODD, *WORDS, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["dropped"], len(found["problems"])) == ({"Unklar": 1}, 2)
