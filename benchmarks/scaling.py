@@ -44,14 +44,14 @@ class Part:
 
 ONCE = "Many utterances"
 PARTS = (
-    Part("checking the audio, first time", 30.0, 100_000, "utterance", ONCE, spreads=False),
-    Part("the same, again", 7.0, 100_000, "utterance", ONCE, spreads=False),
-    Part("set-up of `sercl fit`, audio checked before", 11.1, 100_000, "utterance", ONCE, spreads=False),
+    Part("checking the audio, first time", 24.3, 100_000, "utterance", ONCE, spreads=False),
+    Part("the same, again", 7.4, 100_000, "utterance", ONCE, spreads=False),
+    Part("set-up of `sercl fit`, audio checked before", 11.4, 100_000, "utterance", ONCE, spreads=False),
     Part("hidden states, `fp32`", 50.5, 646, "second", "Extraction, 192 clips"),
     Part("hidden states, `bf16`", 27.5, 646, "second", "Extraction, 192 clips"),
     Part("an epoch of adapters, `32-true`", 18.4, 192, "utterance", "Training adapters"),
     Part("an epoch of adapters, `bf16-mixed`", 10.1, 192, "utterance", "Training adapters"),
-    Part("`sercl predict`", 95, 1000, "utterance", "Predicting short clips"),
+    Part("`sercl predict`", 101, 1000, "utterance", "Predicting short clips"),
     Part("planning a study", 6.7, 9600, "cell", "A study", spreads=False),
     Part("a frozen cell, with its part of the report", 137, 510, "cell", "A study"),
 )

@@ -102,6 +102,7 @@ def test_two_processes_train_one_model_on_the_same_data(plain_words, tmp_path):
     in_one([*words, *HALVES], one)
     said = fit([*words, *TWO], two)
     assert said.count("Results: EmoDB") == 1
+    assert said.count("Note: each step takes a batch on each of 2 devices") == 1
     assert_same_training(one, two)
     assert [row["utterance"] for row in rows(one)] == [row["utterance"] for row in rows(two)]
     # Every test utterance is there once, though each process has tested a part of them.
