@@ -99,7 +99,6 @@ def test_inspect_prints_what_it_finds(emodb: Path, capsys: pytest.CaptureFixture
     assert "Problems: 1 unreadable" in text
     assert damaged.name in text
     assert "Known of the whole corpus: ten sentences, each spoken in every emotion" in text
-    assert "a different label scheme may select different test speakers" in " ".join(text.split())
 
 
 def test_inspect_prints_json_and_nothing_else(emodb: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,7 +149,7 @@ def test_trainings_side_by_side_have_two_devices_each(chain, chain_alone, tmp_pa
         (["--launcher", "slurm", "--launch.slurm.gpus", "1", *TWO], "Give --launch.slurm.gpus 2"),
         (["--launcher", "ray", *TWO], "Give --launch.ray.cpus 2"),
         (["--jobs", "200", *TWO], "at most 256 processes"),
-        (["--trainer.accelerator", "tpu", *TWO], "This is --trainer.accelerator: give auto or cpu"),
+        (["--trainer.accelerator", "tpu", *TWO], "options of --trainer do not fit"),
     ],
 )
 def test_what_no_training_could_have_is_refused_before_anything_is_done(chain, more, said, tmp_path, capsys):

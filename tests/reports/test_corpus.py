@@ -35,6 +35,14 @@ def _text(renderable: RenderableType, width: int = 120) -> str:
     return capture.get()
 
 
+def test_a_corpus_that_cannot_be_trained_on_says_so_in_place_of_how_folds_are_cut() -> None:
+    balanced = "a different label scheme may select different test speakers"
+    assert balanced in _text(inspection_report(TOY))
+    text = _text(inspection_report(replace(TOY, refused="2 speakers cannot fill 5 folds.")))
+    assert "sercl fit cannot train on it: 2 speakers cannot fill 5 folds." in text
+    assert balanced not in text
+
+
 def _row(text: str, first: str) -> Sequence[str]:
     return next(line.split() for line in text.splitlines() if line.split()[:1] == [first])
 

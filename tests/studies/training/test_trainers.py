@@ -1,5 +1,7 @@
 import pytest
+import torch
 
+from sercl.errors import UsageError
 from sercl.studies.training.trainers import TrainerOptions
 
 
@@ -23,3 +25,9 @@ def test_options_of_several_devices_serve_one_too() -> None:
     several = {"devices": 2, "strategy": "fsdp", "accelerator": "cpu"}
     trainer = TrainerOptions.of(several).on_one_device().build()
     assert (trainer.world_size, trainer.num_devices) == (1, 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named_by_its_option() -> None:
+    with pytest.raises(UsageError, match=r"This is --trainer\.accelerator: give auto or cpu"):
+        TrainerOptions.of({"accelerator": "gpu"}).build()
