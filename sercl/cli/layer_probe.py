@@ -45,6 +45,7 @@ from sercl.tasks.sharding import check_shardable
 SHORT_FORMS = {"--encoder": "--model.encoder", "--probe": "--probe.preset"}
 POOLINGS = ("mean", "mean+std")
 
+_OWN_PROBES = "without effect, since layer-probe trains probes of its own on the encoder"
 _TRAINING_GROUPS = ("--early_stopping.", "--checkpoint.")
 _TRAINING = frozenset(
     f"--trainer.{name}"
@@ -81,8 +82,7 @@ def refuse_training(words: Sequence[str]) -> None:
         option = word.partition("=")[0]
         if option.startswith(_TRAINING_GROUPS) or option in _TRAINING:
             raise UsageError(
-                f"{option}: without effect, since layer-probe trains probes of its own on the encoder "
-                "(--probe.max_epochs, --probe.lr and others). Leave it out."
+                f"{option}: {_OWN_PROBES} (--probe.max_epochs, --probe.lr and others). Leave it out."
             )
 
 
@@ -138,10 +138,7 @@ def _check_own_probes(cli: Cli, model: Any) -> None:
     if model["optimizer"]["schedule"] not in OWN_SCHEDULES:
         given.append("--model.optimizer.schedule")
     if given:
-        raise UsageError(
-            f"{', '.join(given)}: without effect, since layer-probe trains probes of its own on the encoder "
-            "(--probe.head, --probe.lr). Leave them out."
-        )
+        raise UsageError(f"{', '.join(given)}: {_OWN_PROBES} (--probe.head, --probe.lr). Leave them out.")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Folds: which utterances are for training, validation and test."""
 
 from sercl.corpora.folds.config import ALL, NO_FOLDS, FoldConfig
-from sercl.corpora.folds.fold import Fold, is_on_classes
+from sercl.corpora.folds.fold import Fold, is_on_classes, merged_notes
 from sercl.corpora.folds.lists import save_fold
 from sercl.corpora.folds.make import WHOLE, CutFolds, check_fold, make_fold, make_folds, make_scored_fold
 
@@ -17,5 +17,6 @@ __all__ = [
     "make_fold",
     "make_folds",
     "make_scored_fold",
+    "merged_notes",
     "save_fold",
 ]

@@ -89,11 +89,30 @@ class Fold:
         }
 
 
+_ABSENT, _FEW, _UNBALANCED = "absent from {}: ", "few utterances in {}: ", "training is unbalanced: "
+"""How notes on the classes of a part begin."""
+
+
 def is_on_classes(note: str, part: str) -> bool:
     """Return whether a note of a fold is on the classes of a part; if that is unused, it says nothing."""
-    starts = [f"absent from {part}: ", f"few utterances in {part}: "]
-    starts += ["training is unbalanced: "] if part == "train" else []
+    starts = [_ABSENT.format(part), _FEW.format(part), *([_UNBALANCED] if part == "train" else [])]
     return note.startswith(tuple(starts))
+
+
+def merged_notes(notes: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[list[str], str]]:
+    """Return each note once: those common to all folds, without their names, then those of some, with them.
+
+    Args:
+        notes: Name and notes of each fold.
+    """
+    places: dict[str, list[str]] = {}
+    total = 0
+    for name, own in notes:
+        total += 1
+        for note in dict.fromkeys(own):
+            places.setdefault(note, []).append(name)
+    in_order = sorted(places.items(), key=lambda found: len(found[1]) < total)
+    return [([] if len(names) == total else names, note) for note, names in in_order]
 
 
 def speakers(utterances: Iterable[Utterance]) -> set[str]:
@@ -137,12 +156,12 @@ def _class_notes(counts: dict[str, dict[str, int]]) -> list[str]:
         absent = [name for name, size in sizes.items() if size == 0]
         tiny = {name: size for name, size in sizes.items() if 0 < size < TINY}
         if absent:
-            notes.append(f"absent from {part}: {', '.join(absent)}")
+            notes.append(f"{_ABSENT.format(part)}{', '.join(absent)}")
         if tiny:
-            notes.append(f"few utterances in {part}: {listed(tiny)}")
+            notes.append(f"{_FEW.format(part)}{listed(tiny)}")
     smallest, largest = min(counts["train"].values()), max(counts["train"].values())
     if smallest and largest / smallest >= SKEW:
-        notes.append(f"training is unbalanced: {listed(counts['train'])}")
+        notes.append(f"{_UNBALANCED}{listed(counts['train'])}")
     return notes
 
 

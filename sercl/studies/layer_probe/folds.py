@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sercl.corpora.base import PARTS, Utterance
-from sercl.corpora.folds import Fold
+from sercl.corpora.folds import Fold, merged_notes
 from sercl.corpora.labels import label_scheme
 from sercl.data.datamodules.base import EmotionDataModule
 from sercl.data.settings import BY_CORPUS, MONOLINGUAL, ROLES, SETTINGS, SOURCE, TARGET, ZERO_SHOT, plans_for
@@ -386,13 +386,8 @@ def _describe(folds: Sequence[Fold], classes: Sequence[str]) -> dict[str, Any]:
 
 def _fold_notes(folds: Sequence[Fold]) -> list[str]:
     """Return the notes common to all folds, then those of some, each once with their folds."""
-    places: dict[str, list[str]] = {}
-    for fold in folds:
-        for note in fold.notes:
-            places.setdefault(note, []).append(str(fold.index))
-    shared = [note for note, own in places.items() if len(own) == len(folds)]
-    some = [(note, own) for note, own in places.items() if len(own) < len(folds)]
-    return [*shared, *(f"fold{'s' * (len(own) > 1)} {', '.join(own)}: {note}" for note, own in some)]
+    merged = merged_notes((str(fold.index), fold.notes) for fold in folds)
+    return [f"fold{'s' * (len(own) > 1)} {', '.join(own)}: {note}" if own else note for own, note in merged]
 
 
 def _settings(data: EmotionDataModule, options: LayerProbeOptions) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sercl.corpora.folds import ALL
+from sercl.corpora.folds import ALL, merged_notes
 from sercl.studies.results.forgetting import Forgetting, SourceTest
 from sercl.studies.results.predictions import PREDICTIONS, Predictions, read_csv
 from sercl.studies.results.records import RESULTS, SOURCE_PREDICTIONS
@@ -177,9 +177,5 @@ def _fold_result(run: FoldRun, own: RunResults) -> FoldResult:
 
 def _notes(runs: Sequence[FoldRun], read_runs: Sequence[RunResults]) -> list[str]:
     """Return the notes common to all trainings, then those of some, each once with their folders."""
-    folders: dict[str, list[str]] = {}
-    for run, own in zip(runs, read_runs, strict=True):
-        for note in dict.fromkeys(own.notes):
-            folders.setdefault(note, []).append(run.folder)
-    shared = [note for note, own in folders.items() if len(own) == len(runs)]
-    return [*shared, *(f"{', '.join(own)}: {note}" for note, own in folders.items() if note not in shared)]
+    merged = merged_notes((run.folder, own.notes) for run, own in zip(runs, read_runs, strict=True))
+    return [f"{', '.join(folders)}: {note}" if folders else note for folders, note in merged]

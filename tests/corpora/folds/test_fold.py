@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 from sercl.corpora.base import Utterance
-from sercl.corpora.folds import Fold, is_on_classes
+from sercl.corpora.folds import Fold, is_on_classes, merged_notes
 from sercl.corpora.labels import label_scheme
 from tests.corpora.folds.samples import corpus, even
 
@@ -67,3 +67,10 @@ def test_notes_on_classes_belong_to_a_part() -> None:
     assert is_on_classes("absent from test: sad", "test")
     assert is_on_classes("training is unbalanced: angry 36, sad 4", "train")
     assert not is_on_classes("few utterances in test: sad 4", "validation")
+
+
+def test_notes_of_several_folds_come_once_with_the_folds_that_have_them() -> None:
+    found = merged_notes(
+        [("0", ["few: sad 4", "unknown"]), ("1", ["unknown", "unknown"]), ("2", ["few: sad 4", "unknown"])]
+    )
+    assert found == [([], "unknown"), (["0", "2"], "few: sad 4")]
