@@ -185,7 +185,7 @@ def _summary(path: Path) -> str:
         lines = file.read(200).decode("utf-8", errors="replace").splitlines() or [""]
     if lines[0].isprintable() and "\ufffd" not in lines[0]:
         return f"begins with {lines[0][:60]!r}"
-    return f"is a file of {_size(path.stat().st_size)} that is no text"
+    return f"is a binary file of {_size(path.stat().st_size)}"
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")

@@ -109,7 +109,7 @@ def _criterion_note(results: ProbeResults) -> list[str]:
     other = [entry.layer for entry in results.layers if entry.validation_uar == highest]
     if results.best_layer in other or _select(results) == "uar":
         return []
-    why = ", which few utterances change less than UAR" if _select(results) == "loss" else ""
+    why = ", which varies less than UAR where there are few utterances" if _select(results) == "loss" else ""
     return [
         f"the layer is chosen by validation {_select(results)}{why}; validation UAR is highest at hidden "
         f"state {', '.join(map(str, other))}."

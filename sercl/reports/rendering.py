@@ -40,7 +40,7 @@ def check_picture(path: Path) -> None:
 
     Raises:
         UnknownNameError: For a suffix that is not one of `FORMATS`.
-        UsageError: For an existing file that is no picture of sercl.
+        UsageError: For an existing file that is not a picture by sercl.
     """
     check_format(path)
     _, mark = _MARKS.get(path.suffix.lower(), _MARK_OF_SVG)

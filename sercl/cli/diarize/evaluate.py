@@ -478,7 +478,7 @@ def keep(run: Run, tuning: Mapping[str, Tuning], data: EvaluationData, out: str 
         earlier = path.parent / RESULTS
         if earlier.is_file() and out is None:
             text = (
-                f"Note: {earlier} keeps the scores with the post-processing before. Scores with this one are "
+                f"Note: {earlier} keeps the scores with the earlier post-processing. Those with this one are "
                 "below; --out FOLDER saves them."
             )
             stderr.print(text, soft_wrap=True, markup=False)

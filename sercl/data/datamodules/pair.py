@@ -405,7 +405,7 @@ class LanguagePair(EmotionDataModule):
             return []
         return [
             f"source and target are one corpus: {count(len(shared), 'utterance')} belong to both. "
-            "Other clips of it are tested than trained on, which shows no transfer between corpora"
+            "Test clips differ from training clips, but scores say nothing about transfer between corpora"
         ]
 
     def _copies(self) -> list[str]:

@@ -102,7 +102,7 @@ def _falls_text(own: Tuning) -> str:
         else f"{name} {percent(before)} to {percent(after)} %"
         for name, (before, after) in own.falls.items()
     ]
-    return f"; what falls there: {', '.join(shown)}" if shown else ""
+    return f"; lower there: {', '.join(shown)}" if shown else ""
 
 
 def averages_table(scores: DiarizationScores) -> RenderableType:

@@ -109,7 +109,7 @@ def test_tuning_says_that_the_results_of_the_training_are_older(own, zed, capsys
     ]
     assert main(words) == 0
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{own / 'results.json'} keeps the scores with the post-processing before" in said
+    assert f"{own / 'results.json'} keeps the scores with the earlier post-processing" in said
 
 
 def test_tuning_is_done_on_validation_and_kept_in_the_checkpoint(own, zed, wav, capsys):
